@@ -1,0 +1,1 @@
+"""What each command does; `cli` declares them and imports the work when it is asked for."""
