@@ -4,11 +4,13 @@ Nothing but click is imported at the top, so `sinkd --help` and `sinkd validate`
 command function returns its exit code; a `SinkdError` becomes one line on stderr and its code.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn, TypeVar
 
 import click
 
@@ -18,16 +20,16 @@ from sinkd.errors import SinkdError, UsageError
 CTRL_C = 130
 
 
+@dataclass
 class Settings:
-    """The global options, handed to each command: where the jobs file and the data directory are."""
+    """The global options: they may stand before or after a command's name."""
 
-    def __init__(self, config: Path, data_dir: Path, color: str) -> None:
-        self.config = config
-        self.data_dir = data_dir
-        self.color = color
+    config: Path = Path("jobs.yaml")
+    data_dir: Path = Path(".sinkd")
+    color: str = "auto"
 
-    def use_color(self, stream: Any) -> bool:  # noqa: ANN401 (any text stream)
-        """Say whether text on this stream is coloured: NO_COLOR wins, then FORCE_COLOR, then the terminal."""
+    def use_color(self, stream: IO[str]) -> bool:
+        """Say whether text on this stream is coloured: NO_COLOR, FORCE_COLOR, the terminal."""
         if self.color != "auto":
             return self.color == "always"
         if os.environ.get("NO_COLOR"):
@@ -35,34 +37,224 @@ class Settings:
         return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
-def example(*lines: str) -> str:
-    """Return the epilog of a command's help: an example, line by line."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def needs_daemon_platform() -> None:
-    """Refuse the commands that need a POSIX system (R14)."""
-    if sys.platform == "win32":
-        name = click.get_current_context().info_name
-        message = f"`sinkd {name}` does not work on Windows; use Linux, macOS or WSL"
-        raise UsageError(message)
+def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    if value is not None:
+        setattr(context.ensure_object(Settings), str(parameter.name), value)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SINKD"})
+def _global_options(*, environment: bool) -> Callable[[Function], Function]:
+    """Add the global options; only before the command's name do they read the environment."""
+
+    def add(function: Function) -> Function:
+        for option, kind, metavar, text in reversed(
+            (
+                (
+                    "--config",
+                    click.Path(path_type=Path),
+                    "FILE",
+                    "The jobs file. [default: jobs.yaml]",
+                ),
+                (
+                    "--data-dir",
+                    click.Path(path_type=Path),
+                    "DIR",
+                    "The run log's directory. [default: .sinkd]",
+                ),
+                (
+                    "--color",
+                    click.Choice(["auto", "always", "never"]),
+                    None,
+                    "Colour the output. [default: auto]",
+                ),
+            )
+        ):
+            variable = "SINKD_" + option[2:].replace("-", "_").upper()
+            function = click.option(
+                option,
+                type=kind,
+                metavar=metavar,
+                help=text,
+                callback=_remember,
+                expose_value=False,
+                envvar=variable if environment else None,
+                show_envvar=environment,
+            )(function)
+        return function
+
+    return add
+
+
+def _command(*example: str, posix: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a command by its function; its help ends with the example, a line each.
+
+    `posix`: the command needs the daemon, so on Windows it exits 2 and says so (R14).
+    """
+
+    def declare(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def checked(*arguments: Any, **options: Any) -> Any:  # ruff: ignore[any-type] click's own
+            if posix and sys.platform == "win32":
+                message = f"`sinkd {function.__name__}` needs Linux or macOS; on Windows use WSL"
+                raise UsageError(message)
+            return function(*arguments, **options)
+
+        epilog = "\b\nExample:\n" + "\n".join(f"  {line}" for line in example)
+        return sinkd.command(function.__name__.rstrip("_"), epilog=epilog)(
+            _global_options(environment=False)(checked)
+        )
+
+    return declare
+
+
+_output_format = functools.partial(click.option, "-o", "--output-format", show_default=True)
+
+
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "SINKD",
+    }
+)
 @click.version_option(__version__, "-V", "--version", message="sinkd %(version)s")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-              help="Colour the output; auto: on a terminal, unless NO_COLOR is set.")
-@click.option("--config", type=click.Path(path_type=Path), default=Path("jobs.yaml"), show_default=True,
-              metavar="FILE", envvar="SINKD_CONFIG", help="The jobs file.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".sinkd"), show_default=True,
-              metavar="DIR", envvar="SINKD_DATA_DIR", help="Where the run log and the daemon's files are.")
-@click.pass_context
-def sinkd(context: click.Context, color: str, config: Path, data_dir: Path) -> None:
+@_global_options(environment=True)
+def sinkd() -> None:
     """Fire HTTP requests on minute-aligned schedules, declared in jobs.yaml.
 
     Every due run leaves one line in an append-only log: what ran, what did not, and why.
     """
-    context.obj = Settings(config, data_dir, color)
+
+
+@_command("sinkd validate jobs.yaml")
+@click.argument(
+    "files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE...]"
+)
+@_output_format(type=click.Choice(["text", "concise", "json"]), default="text")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.pass_obj
+def validate(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+    """Show every problem of the jobs file at once, with its place and fix.
+
+    Needs no network and no secret. `-` reads standard input. Exit code 1: a file has errors.
+    """
+    from sinkd.commands.validate import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd next -n 5", "sinkd next refresh-cache --tz Europe/Berlin")
+@click.argument("jobs", nargs=-1, metavar="[JOB...]")
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="How many slots.",
+)
+@click.option("--from", "start", metavar="TIME", help="Slots after this instant. [default: now]")
+@click.option("--tz", "zone", metavar="ZONE", help="Also show the local time of this zone.")
+@click.option("--load", is_flag=True, help="Show how many runs start in each minute of the hour.")
+@_output_format(type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def next_(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+    """Show upcoming slots."""
+    from sinkd.commands.next import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd report", "sinkd report trading-bot --since -7d", "sinkd report --outcome failure")
+@click.argument("jobs", nargs=-1, metavar="[JOB...]")
+@click.option("--since", metavar="TIME", help="From this instant on. [default: the first record]")
+@click.option("--until", metavar="TIME", help="Up to this instant. [default: now]")
+@click.option(
+    "--outcome",
+    type=click.Choice(["success", "failure", "skipped", "missed", "interrupted"]),
+    help="List the runs with this outcome.",
+)
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="Only jobs with this label.")
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="How many runs of a history.",
+)
+@_output_format(type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 100),
+    metavar="PCT",
+    help="Exit 1 if a job answered fewer of its due slots with success.",
+)
+@click.pass_obj
+def report(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+    """Show totals of each job, or the history of one job."""
+    from sinkd.commands.report import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd tail -f", "docker logs -f sinkd | sinkd tail - --failed")
+@click.argument("source", required=False, type=click.Choice(["-"]), metavar="[-]")
+@click.option("-f", "--follow", is_flag=True, help="Wait for more lines.")
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="How many lines to begin with.",
+)
+@click.option("--job", "jobs", multiple=True, metavar="JOB", help="Only this job.")
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="Only jobs with this label.")
+@click.option("--failed", is_flag=True, help="Only what did not end well.")
+@click.option("--json", "as_json", is_flag=True, help="Print the lines unchanged.")
+@click.pass_obj
+def tail(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+    """Show runs and events as they come, for people; `-` reads them from standard input."""
+    from sinkd.commands.tail import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd schema jobs > jobs.schema.json", "sinkd schema jobs --check jobs.yaml")
+@click.argument("name", type=click.Choice(["jobs", "run", "event"]), default="jobs")
+@click.option(
+    "--check",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Check this schema file for drift: exit 1 if it differs.",
+)
+@click.pass_obj
+def schema(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+    """Print a JSON Schema: of the jobs file, of a run record, of an event."""
+    from sinkd.commands.schema import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd demo", "sinkd demo --once --port 9000", posix=True)
+@click.option("--once", is_flag=True, help="Exit when the four runs are recorded.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8787,
+    show_default=True,
+    help="The example agent's port.",
+)
+@click.pass_obj
+def demo(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+    """Try it all locally: an example agent, four jobs, their runs and a report."""
+    from sinkd.commands.demo import run_command
+
+    return run_command(settings, **options)
 
 
 def main() -> NoReturn:
@@ -84,6 +276,3 @@ def main() -> NoReturn:
         click.echo(f"sinkd: {error}", err=True)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
-
-
-command: Callable[..., Any] = sinkd.command

@@ -1,1 +1,4 @@
-"""What each command does; `cli` declares them and imports the work when it is asked for."""
+"""What each command does: `run_command(settings, **options) -> exit code`, one module a command.
+
+`cli` declares them and imports the work when it is asked for.
+"""
