@@ -95,7 +95,7 @@ def _command(*example: str, posix: bool = False) -> Callable[[Callable[..., Any]
 
     def declare(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
-        def checked(*arguments: Any, **options: Any) -> Any:  # ruff: ignore[any-type] click's own
+        def checked(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
             if posix and sys.platform == "win32":
                 message = f"`sinkd {function.__name__}` needs Linux or macOS; on Windows use WSL"
                 raise UsageError(message)
@@ -135,7 +135,7 @@ def sinkd() -> None:
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.pass_obj
-def validate(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+def validate(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Show every problem of the jobs file at once, with its place and fix.
 
     Needs no network and no secret. `-` reads standard input. Exit code 1: a file has errors.
@@ -160,7 +160,7 @@ def validate(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-
 @click.option("--load", is_flag=True, help="Show how many runs start in each minute of the hour.")
 @_output_format(type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
-def next_(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+def next_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Show upcoming slots."""
     from sinkd.commands.next import run_command
 
@@ -193,7 +193,7 @@ def next_(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-typ
     help="Exit 1 if a job answered fewer of its due slots with success.",
 )
 @click.pass_obj
-def report(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+def report(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Show totals of each job, or the history of one job."""
     from sinkd.commands.report import run_command
 
@@ -216,7 +216,7 @@ def report(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-ty
 @click.option("--failed", is_flag=True, help="Only what did not end well.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines unchanged.")
 @click.pass_obj
-def tail(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+def tail(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Show runs and events as they come, for people; `-` reads them from standard input."""
     from sinkd.commands.tail import run_command
 
@@ -233,7 +233,7 @@ def tail(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type
     help="Check this schema file for drift: exit 1 if it differs.",
 )
 @click.pass_obj
-def schema(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+def schema(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Print a JSON Schema: of the jobs file, of a run record, of an event."""
     from sinkd.commands.schema import run_command
 
@@ -250,7 +250,7 @@ def schema(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-ty
     help="The example agent's port.",
 )
 @click.pass_obj
-def demo(settings: Settings, /, **options: Any) -> int:  # ruff: ignore[any-type] handed on
+def demo(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Try it all locally: an example agent, four jobs, their runs and a report."""
     from sinkd.commands.demo import run_command
 
