@@ -1,0 +1,187 @@
+"""The files of the data directory: the only writer of them (3.5).
+
+Every call names a file relative to the directory. `sinkd.testing` has a subclass that loses what
+was not synced. Errors are the `OSError`s of the system; what is refused on principle is a
+`LogUnusableError`.
+"""
+
+import contextlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+from sinkd.errors import LockedError, LogUnusableError
+
+DIRECTORY_MODE = 0o750
+PUBLIC_MODE = 0o640  # people on call and log shippers read these through the group
+PRIVATE_MODE = 0o600
+LOCK = "sinkd.lock"
+
+_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class Storage:
+    """An open data directory, created when it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files: dict[str, int] = {}
+        self._lock: int | None = None
+        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        _refuse_world_writable(path)
+        self._directory = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        if not (path / ".gitignore").exists():
+            self.replace(".gitignore", b"*\n")
+
+    def lock(self) -> None:
+        """Hold the directory until `close`, or raise LockedError with the holder's pid (R11)."""
+        import fcntl
+
+        self._lock = self._open(LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.read(self._lock, 32).decode("ascii", "replace").strip() or "unknown"
+            message = f"another sinkd (pid {pid}) holds {self.path}; stop it or use --data-dir"
+            raise LockedError(message) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def append(self, name: str, data: bytes, mode: int = PUBLIC_MODE) -> None:
+        """Append with one write; a short one is an ENOSPC, its part stays until `truncate`."""
+        written = os.write(self._file(name, mode), data)
+        if written < len(data):
+            code = 28  # ENOSPC, what the next write would say
+            raise OSError(code, os.strerror(code), name)
+
+    def seal(self, name: str, mode: int = PUBLIC_MODE) -> None:
+        """End a torn last line with a newline; evidence is never cut away (R7)."""
+        descriptor = self._file(name, mode)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            self.append(name, b"\n", mode)
+
+    def size(self, name: str) -> int:
+        """Return the bytes of an open file."""
+        return os.fstat(self._files[name]).st_size
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut an open file back to a size, which works on a full disk (E2)."""
+        os.ftruncate(self._files[name], size)
+
+    def sync(self, name: str) -> None:
+        """Make what was appended durable."""
+        sync_file(self._files[name])
+
+    def replace(self, name: str, data: bytes, mode: int = PRIVATE_MODE) -> None:
+        """Write a whole file so that after a crash it is the old or the new one."""
+        passing = f"{name}.new"
+        descriptor = self._open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            sync_file(descriptor)
+        finally:
+            os.close(descriptor)
+        self._forget(name)
+        os.rename(
+            passing if "/" not in name else name + ".new",
+            name,
+            src_dir_fd=self._directory,
+            dst_dir_fd=self._directory,
+        )
+        self.sync_directory()
+
+    def make_directory(self, name: str) -> None:
+        """Create a directory for private files, if it is missing."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, DIRECTORY_MODE, dir_fd=self._directory)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it exists."""
+        self._forget(name)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._directory)
+
+    def reserve(self, name: str, size: int) -> None:
+        """Hold disk space in a file of this size (E4); OSError when there is none."""
+        if not hasattr(os, "posix_fallocate"):  # macOS (R14)
+            return
+        descriptor = self._open(name, os.O_WRONLY | os.O_CREAT, PRIVATE_MODE)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+
+    def sync_directory(self) -> None:
+        """Make created, renamed and removed names durable."""
+        os.fsync(self._directory)
+
+    def close(self) -> None:
+        """Close every file and let go of the lock."""
+        for name in list(self._files):
+            self._forget(name)
+        os.close(self._directory)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def _file(self, name: str, mode: int) -> int:
+        if name not in self._files:
+            self._files[name] = self._open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
+        return self._files[name]
+
+    def _forget(self, name: str) -> None:
+        if (descriptor := self._files.pop(name, None)) is not None:
+            os.close(descriptor)
+
+    def _open(self, name: str, flags: int, mode: int) -> int:
+        try:
+            descriptor = os.open(name, flags | _FLAGS, mode, dir_fd=self._directory)
+        except OSError as error:
+            if (self.path / name).is_symlink():
+                message = f"{self.path / name} is a symbolic link; sinkd writes to no links"
+                raise LogUnusableError(message) from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            message = f"{self.path / name} is not a regular file; move it away"
+            raise LogUnusableError(message)
+        return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether a daemon holds the data directory (R11); a pid would prove nothing."""
+    import fcntl
+
+    try:
+        descriptor = os.open(path / LOCK, os.O_RDWR | _FLAGS)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(descriptor: int) -> None:
+    """Make a file durable; on macOS only F_FULLFSYNC does (R14)."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    elif sys.platform == "win32":
+        os.fsync(descriptor)
+    else:
+        os.fdatasync(descriptor)
+
+
+def _refuse_world_writable(path: Path) -> None:
+    mode = path.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        message = f"{path} can be written by everyone; run `chmod o-w {path}`"
+        raise LogUnusableError(message)
