@@ -9,6 +9,7 @@ import contextlib
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 from sinkd.errors import LockedError, LogUnusableError
@@ -17,6 +18,7 @@ DIRECTORY_MODE = 0o750
 PUBLIC_MODE = 0o640  # people on call and log shippers read these through the group
 PRIVATE_MODE = 0o600
 LOCK = "sinkd.lock"
+LOCK_TRIES = 5
 
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -39,12 +41,15 @@ class Storage:
         import fcntl
 
         self._lock = self._open(LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        for _ in range(LOCK_TRIES):  # a reader that asks `is_locked` holds it for an instant
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.05)
+        else:
             pid = os.read(self._lock, 32).decode("ascii", "replace").strip() or "unknown"
             message = f"another sinkd (pid {pid}) holds {self.path}; stop it or use --data-dir"
-            raise LockedError(message) from None
+            raise LockedError(message)
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
@@ -85,12 +90,7 @@ class Storage:
         finally:
             os.close(descriptor)
         self._forget(name)
-        os.rename(
-            passing if "/" not in name else name + ".new",
-            name,
-            src_dir_fd=self._directory,
-            dst_dir_fd=self._directory,
-        )
+        os.rename(passing, name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         self.sync_directory()
 
     def make_directory(self, name: str) -> None:
