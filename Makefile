@@ -1,0 +1,56 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Python 3.11 or newer and make are all they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+# The build backend is a program that its Python module looks for on PATH.
+BUILD := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation
+
+.PHONY: help demo test check lint format requirements
+
+help: ## list these commands (the default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' Makefile
+
+demo: .venv/sinkd.installed ## try sinkd: an example agent, four jobs, their runs (PORT=9000 moves it)
+	@$(BIN)/sinkd demo $(if $(PORT),--port $(PORT)) $$(test -t 0 || echo --once)
+
+test: .venv/tests.installed ## run every test; tests/README.md says how long each part may take
+	@$(BIN)/pytest -n auto
+
+check: lint ## run the linters and the fast tests, in under 90 seconds
+	@$(BIN)/pytest -n auto -m 'not slow and not e2e'
+
+lint: .venv/tests.installed ## check format, style, types, import contracts, spelling, schemas
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/typos
+	@for name in jobs run event; do $(BIN)/sinkd schema $$name --check schemas/$$name.schema.json || exit; done
+
+format: .venv/tests.installed ## format the code and fix what ruff can fix
+	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
+
+# The smaller files take their versions from the largest, so that one environment holds them all.
+PIN := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--no-header --upgrade
+requirements: .venv/tests.installed ## pin the newest versions that pyproject.toml allows, with hashes
+	$(PIN) pyproject.toml --group test --group lint --group build -o tests/requirements.txt
+	$(PIN) pyproject.toml -c tests/requirements.txt -o requirements.txt
+	$(PIN) --group build -c tests/requirements.txt -o deploy/build-requirements.txt
+
+.venv/sinkd.installed: requirements.txt deploy/build-requirements.txt pyproject.toml
+	$(if $(shell $(PYTHON) -c 'import sys; assert sys.hexversion >= 0x030B0000' 2>&1 || echo no),\
+		$(error sinkd needs Python 3.11 or newer; name one that is installed, as in: make PYTHON=python3.12))
+	$(if $(shell $(PYTHON) -c 'import ensurepip; import venv' 2>&1 || echo no),\
+		$(error $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv))
+	@echo 'Installing sinkd into .venv; this takes a minute, once.'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements.txt -r deploy/build-requirements.txt
+	@$(BUILD) --editable .
+	@touch $@
+
+.venv/tests.installed: .venv/sinkd.installed tests/requirements.txt
+	@echo 'Installing the tools for tests into .venv; this takes a minute, once.'
+	@$(PIP) install --require-hashes -r tests/requirements.txt
+	@touch $@
