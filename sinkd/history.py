@@ -1,0 +1,252 @@
+"""Reads the run log of a data directory: sealed and current files, forwards and backwards.
+
+A reader takes no lock and refuses nothing (R9). What cannot be parsed is skipped and counted, a
+last line without its newline that cannot be parsed is in progress and no error, and no line is
+loaded beyond 64 KiB: the tail of a torn file can be megabytes of NUL (R7).
+"""
+
+import gzip
+import io
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final, Literal, TypeAlias, TypeGuard, TypeVar, cast
+
+from pydantic_core import from_json
+
+from sinkd.errors import UsageError
+from sinkd.instant import parse_rfc3339
+from sinkd.record import VERSION, Event, Run
+
+Stem: TypeAlias = Literal["runs", "events"]
+Record = TypeVar("Record", Run, Event)
+
+LINE_CAP_BYTES: Final = 64 * 1024
+_BLOCK_BYTES: Final = 256 * 1024
+_DAMAGE: Final = (EOFError, OSError, zlib.error)  # what a cut or broken segment raises
+
+
+class History:
+    """The run log of one data directory, as it is when a reading begins.
+
+    `unreadable` counts what was skipped by all readings so far: a line, or the rest of a damaged
+    file. Raises UsageError when the directory or one of its files cannot be opened.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.unreadable = 0
+        self._names()
+
+    def runs(self, since: float | None = None, until: float | None = None) -> Iterator[Run]:
+        """Yield the run records, oldest first; only those with a slot in [since, until)."""
+        records = self._records("runs", is_run)
+        if since is None and until is None:
+            return records
+        return (run for run in records if _overlaps(run, since, until))
+
+    def runs_backwards(self) -> Iterator[Run]:
+        """Yield the run records, newest first."""
+        return self._records("runs", is_run, backwards=True)
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events, oldest first."""
+        return self._records("events", is_event)
+
+    def events_backwards(self) -> Iterator[Event]:
+        """Yield the events, newest first."""
+        return self._records("events", is_event, backwards=True)
+
+    def lines(self, stem: Stem, *, backwards: bool = False) -> Iterator[bytes]:
+        """Yield every line as it stands in the files; only a file's last may lack its newline.
+
+        A line over the cap is cut, but stays over it, so that `parse` returns None.
+        """
+        read = _backwards if backwards else _forwards
+        for file in self._files(stem, backwards=backwards):
+            try:
+                yield from read(file)
+            except _DAMAGE:
+                self.unreadable += 1
+
+    def _records(
+        self, stem: Stem, accepts: Callable[[object], TypeGuard[Record]], *, backwards: bool = False
+    ) -> Iterator[Record]:
+        for line in self.lines(stem, backwards=backwards):
+            record = parse(line)
+            if accepts(record):
+                yield record
+            elif line.endswith(b"\n") or len(line) > LINE_CAP_BYTES:
+                self.unreadable += 1
+
+    def _files(self, stem: Stem, *, backwards: bool) -> Iterator[IO[bytes]]:
+        """Yield the files, oldest first or newest first, by the `seq` of their first record."""
+        # The current file is opened before the others are listed: when it is sealed meanwhile,
+        # it is still read, and the segment that it became is known by its inode (L1).
+        with _open(self.data_dir / f"{stem}.jsonl") as current:
+            segments = self._segments(stem, current)
+            if backwards:
+                yield current
+            for path in sorted(segments, key=_first_seq, reverse=backwards):
+                with _open(path) as file:
+                    yield file
+            if not backwards:
+                yield current
+
+    def _segments(self, stem: Stem, current: IO[bytes]) -> list[Path]:
+        """Return the sealed files (L5)."""
+        named = re.compile(rf"{stem}-[^.]+\.jsonl(\.gz)?|{stem}\.jsonl\.\d+(\.gz)?")
+        names = set(filter(named.fullmatch, self._names()))
+        # A crash while a segment is compressed leaves both: the plain one is complete.
+        kept = [name for name in names if name.removesuffix(".gz") not in names - {name}]
+        paths = [self.data_dir / name for name in sorted(kept)]
+        return [path for path in paths if not _is_file(path, current)]
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in self.data_dir.iterdir()]
+        except OSError as error:
+            message = (
+                f"cannot read the data directory `{self.data_dir}` ({_why(error)}): "
+                "name the directory of `sinkd run` with `--data-dir`"
+            )
+            raise UsageError(message) from error
+
+
+def parse(line: bytes) -> object:
+    """Return the JSON value of a line, None when it is not JSON or over the cap."""
+    if len(line) > LINE_CAP_BYTES:
+        return None
+    try:
+        return from_json(line, cache_strings="keys")
+    except ValueError:
+        return None
+
+
+def is_run(record: object) -> TypeGuard[Run]:
+    """Say whether this is a run record whose identity, slots and outcome can be relied on."""
+    return (
+        isinstance(record, dict)
+        and _is_numbered(record)
+        and isinstance(record.get("job"), str)
+        and isinstance(record.get("outcome"), str)
+        and _is_time(record.get("scheduled_at"))
+        and ("count" not in record or _is_range(record))
+    )
+
+
+def is_event(record: object) -> TypeGuard[Event]:
+    """Say whether this is an event whose name and instant can be relied on."""
+    return (
+        isinstance(record, dict)
+        and _is_numbered(record)
+        and isinstance(record.get("event"), str)
+        and _is_time(record.get("at"))
+    )
+
+
+def _is_numbered(record: dict[str, Any]) -> bool:
+    return record.get("v") == VERSION and isinstance(record.get("seq"), int)
+
+
+def _is_range(record: dict[str, Any]) -> bool:
+    count = record["count"]
+    return isinstance(count, int) and count >= 1 and _is_time(record.get("last_scheduled_at"))
+
+
+def _is_time(text: object) -> bool:
+    if isinstance(text, str):
+        with suppress(ValueError):
+            parse_rfc3339(text)
+            return True
+    return False
+
+
+def _overlaps(run: Run, since: float | None, until: float | None) -> bool:
+    first = parse_rfc3339(run["scheduled_at"])
+    last = parse_rfc3339(run.get("last_scheduled_at", run["scheduled_at"]))
+    return (since is None or last >= since) and (until is None or first < until)
+
+
+def _forwards(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file, first to last."""
+    while line := file.readline(LINE_CAP_BYTES + 1):
+        yield line
+        while len(line) > LINE_CAP_BYTES and not line.endswith(b"\n"):
+            line = file.readline(LINE_CAP_BYTES + 1)  # the rest of an endless line is not kept
+            if not line:
+                return
+
+
+def _backwards(file: IO[bytes], block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
+    """Yield the lines of a file, last to first, reading it in blocks from its end."""
+    if isinstance(file, gzip.GzipFile):
+        yield from _decompressed_backwards(file)
+        return
+    rest = newline = b""  # `rest` is the end of a line that begins before `start`
+    start = file.seek(0, os.SEEK_END)
+    while start > 0:
+        end, start = start, max(0, start - block_bytes)
+        file.seek(start)
+        pieces = (file.read(end - start) + rest).split(b"\n")
+        rest = pieces[0][-LINE_CAP_BYTES - 1 :]
+        for piece in reversed(pieces[1:]):
+            if piece or newline:
+                yield piece + newline
+            newline = b"\n"
+    if rest or newline:
+        yield rest + newline
+
+
+def _decompressed_backwards(file: gzip.GzipFile) -> Iterator[bytes]:
+    """Yield the lines of a compressed file, last to first, by way of a temporary file."""
+    damage = None
+    with tempfile.TemporaryFile() as plain:
+        try:
+            while block := file.read1(_BLOCK_BYTES):
+                plain.write(block)
+        except _DAMAGE as error:
+            damage = error
+        yield from _backwards(plain)
+    if damage:
+        raise damage
+
+
+def _first_seq(path: Path) -> int:
+    """Return the `seq` of a file's first readable record, 0 when its beginning has none."""
+    with _open(path) as file, suppress(*_DAMAGE):
+        for line in islice(_forwards(file), 100):
+            record = parse(line)
+            if is_run(record) or is_event(record):
+                return record["seq"]
+    return 0
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a log file for reading, an empty one when retention or a rotation took it away."""
+    try:
+        if path.suffix == ".gz":
+            return cast("IO[bytes]", gzip.open(path))
+        return path.open("rb", buffering=_BLOCK_BYTES)
+    except FileNotFoundError:
+        if path.suffix == ".gz":
+            return io.BytesIO()
+        return _open(path.with_name(path.name + ".gz"))  # compressed since it was listed
+    except OSError as error:
+        message = f"cannot read `{path}` ({_why(error)}): check who may read it"
+        raise UsageError(message) from error
+
+
+def _is_file(path: Path, file: IO[bytes]) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    return False
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
