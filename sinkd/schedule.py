@@ -108,6 +108,11 @@ def is_abbreviation_zone(name: str) -> bool:
     return _ABBREVIATION.fullmatch(name) is not None
 
 
+def local_time(instant: float, timezone: str) -> datetime:
+    """Return the instant as a date and time of the zone, to show it: never compute with it."""
+    return datetime.fromtimestamp(instant, zone(timezone))
+
+
 def instant_at(moment: datetime, timezone: str, *, fold: Literal[0, 1] = 0) -> int:
     """Return the instant of a naive local date and time, read as RFC 5545 3.3.5 says (S4).
 
@@ -199,8 +204,8 @@ def _instants(schedule: Daily, day: int) -> tuple[int, ...]:
     return tuple(instant_at(moment, schedule.timezone) for moment in moments)
 
 
-def _local_day(schedule: Daily, instant: int) -> int:
-    return datetime.fromtimestamp(instant, zone(schedule.timezone)).toordinal()
+def _today(schedule: Daily, instant: int) -> int:
+    return local_time(instant, schedule.timezone).toordinal()
 
 
 def _candidates(schedule: Daily, first: int, last: int) -> Iterator[int]:
@@ -214,20 +219,20 @@ def _candidates(schedule: Daily, first: int, last: int) -> Iterator[int]:
 
 @lru_cache(maxsize=16_384)
 def _next(schedule: Daily, after: int) -> int:
-    today = _local_day(schedule, after)
+    today = _today(schedule, after)
     # One weekday comes again after seven dates; with the margin these are ten (S2).
     return min(slot for slot in _candidates(schedule, today, today + 7) if slot > after)
 
 
 @lru_cache(maxsize=16_384)
 def _latest(schedule: Daily, at: int) -> int:
-    today = _local_day(schedule, at)
+    today = _today(schedule, at)
     return max(slot for slot in _candidates(schedule, today - 7, today) if slot <= at)
 
 
 @lru_cache(maxsize=16_384)
 def _count(schedule: Daily, after: int, through: int) -> int:
-    first, last = _local_day(schedule, after), _local_day(schedule, through)
+    first, last = _today(schedule, after), _today(schedule, through)
     return len({slot for slot in _candidates(schedule, first, last) if after < slot <= through})
 
 
