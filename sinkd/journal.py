@@ -63,6 +63,7 @@ class Replay:
     draining: float | None = None
     tzdata: str | None = None
     damaged: int = 0
+    _settled_seq: dict[str, int] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """Fold one entry; ConfigError when a newer sinkd wrote the journal (R8)."""
@@ -79,16 +80,19 @@ class Replay:
                 self.alive_seq, self.alive_at = entry["seq"], entry["at"]
                 self.draining, self.tzdata = entry["draining"], entry["tzdata"]
                 for job, decided in entry["cursors"].items():
-                    self.settle(job, decided)
-            case _:
+                    self.settle(job, entry["seq"], decided)
+            case kind:
                 state = apply(self.states.get(entry["job"]), entry)
                 if state is not None:
                     self.states[entry["job"]] = state
+                if kind in {"claim", "cursor", "state"}:
+                    self._settled_seq[entry["job"]] = entry["seq"]
 
-    def settle(self, job: str, decided: int) -> None:
-        """Note through which instant a known job is settled."""
-        if state := self.states.get(job):
+    def settle(self, job: str, seq: int, decided: int) -> None:
+        """Note through which instant a known job is settled, unless something newer said so (T9)."""
+        if (state := self.states.get(job)) and seq > self._settled_seq.get(job, 0):
             self.states[job] = settled(state, decided)
+            self._settled_seq[job] = seq
 
     def open_claims(self) -> Iterator[Claim]:
         """Yield the claims whose run has no recorded end, oldest first."""

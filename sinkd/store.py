@@ -1,0 +1,189 @@
+"""The embedded run store: one data directory, one writer, every job's state (R4, R8, R11, T9).
+
+Opening it takes the lock, replays the journal and the end of the run log into states, and closes
+what a crash left open. From then on `states` holds what is settled about every job.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sinkd import journal, state
+from sinkd.clock import Clock
+from sinkd.history import History
+from sinkd.instant import parse_rfc3339
+from sinkd.journal import Replay
+from sinkd.record import MissReason, Run
+from sinkd.runlog import EVENTS, RESERVE, RESERVE_BYTES, RUNS, Offload, RunLog
+from sinkd.state import Claim, JobState
+from sinkd.storage import PRIVATE_MODE, Storage
+
+ALIVE_SECONDS: Final = 60  # R12
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A run to claim: the slot and the one before it on the job's grid, or a manual run's None."""
+
+    run_id: str
+    job: str
+    record: Mapping[str, Any]
+    slot: int | None = None
+    after: int | None = None
+
+
+class Store:
+    """What is settled, and the files that prove it."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        offload: Offload,
+        *,
+        tzdata: str,
+        show: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Take the lock, replay what is there and close what a crash left open.
+
+        Raises LockedError, LogUnusableError, or ConfigError when the data is of a newer version.
+        """
+        self._storage = storage
+        self._clock = clock
+        self._tzdata = tzdata
+        storage.lock()
+        self._replay = _replay(storage)
+        self.log = RunLog(storage, clock, offload, seq=self._replay.seq, show=show)
+        self.states: dict[str, JobState] = self._replay.states
+        self._told: dict[str, int] = {}
+        self._alive_at = 0.0
+        self._prepare()
+
+    @property
+    def last_alive(self) -> float | None:
+        """The last sign of life of the daemon before, None in a new directory (R12)."""
+        return self._replay.alive_at
+
+    def down(self, slot: int) -> MissReason:
+        """Say why nobody sent a slot that was due before this start (T6, D4)."""
+        draining, alive = self._replay.draining, self._replay.alive_at or 0
+        return "draining" if draining is not None and draining <= slot <= alive else "down"
+
+    async def claim(self, promises: Sequence[Promise]) -> list[bool]:
+        """Promise runs, durable when this returns; False for one that the disk refused (E1)."""
+        entries = [_claim_entry(promise) for promise in promises]
+        results = await self.log.claim(entries)
+        for entry, seq in zip(entries, results, strict=True):
+            if isinstance(seq, int):
+                self._fold({**entry, "seq": seq})
+        return [isinstance(seq, int) for seq in results]
+
+    async def finish(self, run: Mapping[str, Any]) -> None:
+        """Record the end of a claimed run; it is in flight until the line is durable (R3, E4)."""
+        await self.log.write(RUNS, run)
+        self._fold({"entry": "close", "job": run["job"], "run_id": run["run_id"]})
+
+    def settle(self, job: str, decided: int, records: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Note through which instant a job is settled, with the lines that say how."""
+        for run in records:
+            self.log.put(RUNS, run)
+        self.states[job] = state.settled(self.states[job], decided)
+
+    def cursor(self, job: str, decided: int, schedule: str | None) -> None:
+        """Begin a schedule: the job is settled through `decided`, whatever was before (T7, T4)."""
+        self._put({"entry": "cursor", "job": job, "decided": decided, "schedule": schedule})
+
+    def alive(self, now: float, *, draining: float | None = None, at_once: bool = False) -> None:
+        """Leave a sign of life each minute, with the cursors moved since the one before (R12)."""
+        if not at_once and 0 <= now - self._alive_at < ALIVE_SECONDS:
+            return
+        self._alive_at = now
+        moved = {
+            job: known.decided
+            for job, known in self.states.items()
+            if self._told.get(job) != known.decided
+        }
+        self._told.update(moved)
+        alive = {"entry": "alive", "at": now, "cursors": moved, "tzdata": self._tzdata}
+        self.log.put(journal.FILE, {**alive, "draining": draining})
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._storage.close()
+
+    def _put(self, entry: dict[str, Any]) -> None:
+        self.log.put(journal.FILE, entry)
+        self._fold(entry)
+
+    def _fold(self, entry: Mapping[str, Any]) -> None:
+        job = entry["job"]
+        known = state.apply(self.states.get(job), entry)
+        if known is not None:
+            self.states[job] = known
+
+    def _prepare(self) -> None:
+        """Seal torn tails, start a journal, end the runs of a crash (R4, R7)."""
+        for file, mode in ((RUNS, 0o640), (EVENTS, 0o640), (journal.FILE, PRIVATE_MODE)):
+            if self._storage.is_torn(file, mode):
+                self._storage.append(file, b"\n", mode)
+        self._storage.reserve(RESERVE, RESERVE_BYTES)
+        if not self._replay.seq:
+            self.log.put(journal.FILE, {"entry": "version", "format": journal.FORMAT})
+        for claim in list(self._replay.open_claims()):
+            job = claim.record["job"]
+            self.states[job] = replace(self.states[job], open=None)
+            if _has_ended(self._storage, claim):
+                closing = {"entry": "close", "job": job, "run_id": claim.run_id}
+                self.log.put(journal.FILE, closing)
+            else:
+                self.log.put(RUNS, interrupted(claim.record, "crash"))
+
+
+def interrupted(record: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """Return the terminal line of a claimed run whose fate is unknown (R3, R4)."""
+    return {**record, "outcome": "interrupted", "reason": reason, "finished_at": None}
+
+
+def _claim_entry(promise: Promise) -> dict[str, Any]:
+    entry = {
+        "entry": "claim",
+        "job": promise.job,
+        "run_id": promise.run_id,
+        "record": promise.record,
+    }
+    if promise.slot is not None:
+        entry |= {"slot": promise.slot, "after": promise.after}
+    return entry
+
+
+def _replay(storage: Storage) -> Replay:
+    """Fold the journal, then the run log from the newest sign of life on (T9)."""
+    try:
+        data = (storage.path / journal.FILE).read_bytes()
+    except FileNotFoundError:
+        data = b""
+    replayed = journal.replay(data)
+    history = History(storage.path)
+    newest = next(history.events_backwards(), None)
+    seqs = [replayed.seq, newest["seq"] if newest else 0]
+    later: list[Run] = []
+    for run in history.runs_backwards():
+        seqs.append(run["seq"])
+        if run["seq"] <= replayed.alive_seq or not replayed.states:
+            break
+        later.append(run)
+    replayed.seq = max(seqs)
+    for run in reversed(later):
+        if through := journal.settled_by(run):
+            replayed.settle(run["job"], run["seq"], int(parse_rfc3339(through)))
+    return replayed
+
+
+def _has_ended(storage: Storage, claim: Claim) -> bool:
+    """Search the run log backwards for the end of a claimed run, down to its claim (R4)."""
+    for run in History(storage.path).runs_backwards():
+        if run["seq"] < claim.seq:
+            return False
+        if run["run_id"] == claim.run_id and journal.is_terminal(run):
+            return True
+    return False
