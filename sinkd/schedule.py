@@ -116,8 +116,8 @@ def local_time(instant: float, timezone: str) -> datetime:
 def instant_at(moment: datetime, timezone: str, *, fold: Literal[0, 1] = 0) -> int:
     """Return the instant of a naive local date and time, read as RFC 5545 3.3.5 says (S4).
 
-    A time in a gap is moved forward by the length of the gap. Of a time that comes twice `fold`
-    picks the occurrence, as PEP 495 says; in a gap fold 1 means the reading before the gap.
+    A time in a gap is moved forward by the length of the gap. Of a time that comes twice, fold 0 is
+    the first and fold 1 the second; in a gap fold 1 is the *earlier* instant, as PEP 495 has it.
     """
     local = moment.replace(tzinfo=zone(timezone), fold=fold)
     return math.floor(local.timestamp() / MINUTE) * MINUTE  # S1: offsets had seconds until 1972
