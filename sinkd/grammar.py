@@ -1,0 +1,291 @@
+"""Our own grammar of URLs, headers, references and names; no HTTP library is asked.
+
+`validate` reads the jobs file with it and the runner checks what it is about to send with it once
+more, so that both mean the same (security 3.3). Nothing is normalised: a text is right or it has
+a `Flaw`, which says where. Whatever the grammar accepts, httpx sends to the same host, port, path
+and query; a test compares the two.
+
+References are `${env:NAME}` and `${file:NAME}`; `$${` writes `${`; a lone `$` is itself.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+LABEL_KEY: Final = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+TIME_OF_DAY: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+HEADER_NAME: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 5.6.2, token
+URL_LIMIT_CHARACTERS: Final = 2048
+
+_REFERENCE = r"\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^\s{}$]+)\}"
+SIGNING_SECRET: Final = rf"^{_REFERENCE}([ \t]+{_REFERENCE})*$"
+
+_DOLLAR = re.compile(r"\$\$\{|\$\{(?P<kind>[A-Za-z]*):?(?P<name>[^{}]*)\}|\$\{")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FILE_NAME = re.compile(r"[!-~]+")
+_HEADER_NAME = re.compile(HEADER_NAME)
+_AUTHORITY = re.compile(r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)")
+_HOST = re.compile(r"(?=.{1,253}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+_NUMBER_AT_THE_END = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+_HIGHEST_PORT = 65_535
+_NOT_IN_A_TARGET = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/?%-]")  # RFC 3986
+_DOT_SEGMENT = re.compile(r"(?<=/)\.\.?(?=/|$)")
+_NOT_IN_A_VALUE = re.compile(r"[^\t -~]|^[\t ]+|[\t ]+$")
+
+_RESERVED = frozenset(
+    {
+        "accept-encoding", "connection", "content-length", "expect", "idempotency-key",
+        "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_RESERVED_PREFIXES = ("proxy-", "x-sinkd-")
+_OPENSINK = frozenset({"x-opensink-session-id", "x-opensink-request-id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is wrong with a text between two of its offsets, and what to write.
+
+    Neither sentence quotes more of the text than a name or a single character: the text may be
+    a secret.
+    """
+
+    message: str
+    label: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A value that is looked up when a request is sent: in the environment, or in a file."""
+
+    kind: Literal["env", "file"]
+    name: str
+
+    def __str__(self) -> str:
+        """Return the reference as it is written in a jobs file."""
+        return f"${{{self.kind}:{self.name}}}"
+
+
+class Target(NamedTuple):
+    """Where a request goes: `host` without brackets, `path_and_query` as sent."""
+
+    scheme: str
+    host: str
+    port: int
+    path_and_query: str
+
+
+def split(text: str) -> list[str | Reference]:
+    """Return the text as literal pieces and references, `$${` already read as `${`.
+
+    The text must have no `reference_flaw`.
+    """
+    parts: list[str | Reference] = []
+    position = 0
+    for found in _DOLLAR.finditer(text):
+        parts.append(text[position : found.start()])
+        kind = found["kind"]
+        if kind == "env" or kind == "file":  # noqa: PLR1714 (mypy narrows by comparison)
+            parts.append(Reference(kind, found["name"]))
+        else:
+            parts.append("${")
+        position = found.end()
+    parts.append(text[position:])
+    return [part for part in parts if part != ""]
+
+
+def references(text: str) -> list[Reference]:
+    """Return the references of a text without flaw, in order."""
+    if "${" not in text:
+        return []
+    return [part for part in split(text) if isinstance(part, Reference)]
+
+
+def reference_flaw(text: str) -> Flaw | None:
+    """Say what is wrong with the first wrong `${` of a text."""
+    for found in _DOLLAR.finditer(text):
+        if found[0] != "$${" and (complaint := _reference_complaint(found)):
+            return Flaw(*complaint, *found.span())
+    return None
+
+
+def _reference_complaint(found: re.Match[str]) -> tuple[str, str] | None:
+    kind, name = found["kind"], found["name"]
+    if kind is None:
+        return "a `${` is never closed", "write `$${` for the two characters themselves"
+    if kind == "env":
+        if _ENV_NAME.fullmatch(name):
+            return None
+        return (
+            "this is not the name of an environment variable",
+            "a letter or `_`, then letters, digits and `_`",
+        )
+    if kind == "file":
+        if _FILE_NAME.fullmatch(name) and "$" not in name and ".." not in name.split("/"):
+            return None
+        return (
+            "this is not the name of a secret file",
+            "a path below the secrets directory, without blanks and `..`",
+        )
+    return (
+        "this reference is not known",
+        "write `${env:NAME}`, `${file:NAME}`, or `$${` for the two characters themselves",
+    )
+
+
+def _without_references(text: str) -> str:
+    """Put harmless letters in the place of references, so that offsets stay."""
+    return _DOLLAR.sub(
+        lambda found: "x" * len(found[0]) if found["kind"] in {"env", "file"} else found[0], text
+    )
+
+
+def url_flaw(text: str) -> Flaw | None:
+    """Say what is wrong with a URL that may hold references in its path and query."""
+    if (flaw := reference_flaw(text)) is not None:
+        return flaw
+    if len(text) > URL_LIMIT_CHARACTERS:
+        label = f"{len(text):,} characters"
+        return Flaw(f"a URL has at most {URL_LIMIT_CHARACTERS:,} characters", label, 0, len(text))
+    found = _AUTHORITY.match(text)
+    if found is None or found["scheme"] not in {"http", "https"}:
+        return _scheme_flaw(text)
+    start, end = found.span("authority")
+    return _authority_flaw(found["authority"], start) or _target_flaw(
+        _without_references(text), end
+    )
+
+
+def _scheme_flaw(text: str) -> Flaw:
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return Flaw("a URL begins with `http://` or `https://`", "no scheme here", 0, len(text))
+    if references(scheme):
+        message = "a reference may stand in the path and query only"
+        return Flaw(message, "write the scheme out", 0, len(scheme))
+    label = f"write `{scheme.lower()}`" if scheme.lower() in {"http", "https"} else "not this one"
+    return Flaw("the scheme of a URL is `http` or `https`", label, 0, len(scheme))
+
+
+def _authority_flaw(authority: str, start: int) -> Flaw | None:
+    end = start + len(authority)
+    if "@" in authority:
+        message = "a URL cannot hold credentials: they would be in Git and in logs"
+        at = start + authority.rindex("@") + 1
+        return Flaw(message, "use a header with a reference, as `${env:NAME}`", start, at)
+    if "${" in authority:
+        message = "a reference may stand in the path and query only"
+        return Flaw(message, "write the host and port out", start, end)
+    host, port = _host_and_port(authority)
+    if (complaint := _host_complaint(host)) is not None:
+        return Flaw(*complaint, start, start + max(len(host), 1))
+    if port is not None and not (_PORT.fullmatch(port) and int(port) <= _HIGHEST_PORT):
+        return Flaw("a port is a number 1 to 65535", "not this one", end - len(port), end)
+    return None
+
+
+def _host_and_port(authority: str) -> tuple[str, str | None]:
+    """Split at the colon that follows the host; the brackets of an IPv6 address stay."""
+    head, bracket, tail = authority.rpartition("]")
+    name, colon, port = tail.partition(":")
+    return head + bracket + name, port if colon else None
+
+
+def _host_complaint(host: str) -> tuple[str, str] | None:
+    if not host:
+        return "this URL names no host", "write `https://` and a host"
+    if not host.isascii():
+        return "a URL is ASCII", "write the host in its `xn--` form"
+    if host.startswith("["):
+        right = host.endswith("]") and _is_address(host[1:-1], ipaddress.IPv6Address)
+        complaint = "this is not an IPv6 address", "write it as `[2001:db8::1]`"
+    elif _NUMBER_AT_THE_END.search(host):
+        right = _is_address(host, ipaddress.IPv4Address)
+        complaint = "a host that ends in a number is an IPv4 address", "write it as `192.0.2.1`"
+    else:
+        right = _HOST.fullmatch(host) is not None
+        complaint = "this is not a host name", "letters, digits, `-`, `_`; at most 63 between dots"
+    return None if right else complaint
+
+
+def _is_address(text: str, kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address]) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def _target_flaw(text: str, start: int) -> Flaw | None:
+    """Say what is wrong with path and query, which begin at `start`."""
+    if found := _NOT_IN_A_TARGET.search(text, start):
+        return Flaw(*_character_complaint(found[0]), *found.span())
+    path_end = len(text) if (question := text.find("?", start)) < 0 else question
+    if found := _DOT_SEGMENT.search(text, start, path_end):
+        message = "a path cannot hold `.` or `..` as a part"
+        return Flaw(message, "write the path that it leads to", *found.span())
+    return None
+
+
+def _character_complaint(character: str) -> tuple[str, str]:
+    match character:
+        case "#":
+            return "a URL here has no fragment", "servers never see what follows `#`: remove it"
+        case "%":
+            return "a `%` in a URL is followed by two hex digits", "write `%25` for `%` itself"
+        case _ if not character.isascii():
+            return "a URL is ASCII", "percent-encode the UTF-8 bytes of this character"
+        case " ":
+            return "a URL holds no blank", "write `%20`"
+        case _:
+            code = f"%{ord(character):02X}"
+            return "this character cannot stand in a URL", f"write `{code}`"
+
+
+def target(url: str) -> Target:
+    """Return where a URL without flaw leads; references stay as written."""
+    found = _AUTHORITY.match(url)
+    if found is None:
+        message = "the URL was never checked"
+        raise ValueError(message)
+    host, port = _host_and_port(found["authority"])
+    rest = url[found.end() :]
+    default_port = 443 if found["scheme"] == "https" else 80
+    return Target(
+        found["scheme"],
+        host.strip("[]"),
+        int(port) if port else default_port,
+        rest if rest.startswith("/") else f"/{rest}",
+    )
+
+
+def header_name_flaw(name: str, *, signed: bool = False) -> Flaw | None:
+    """Say why a job cannot set this header (H8); `signed`: sinkd signs the request."""
+    lower = name.lower()
+    whole = (0, len(name))
+    if not _HEADER_NAME.fullmatch(name):
+        return Flaw("this is not a header name", "letters, digits and `-`", *whole)
+    if lower in _OPENSINK:
+        message = f"`{name}` cannot be set: to OpenSink it means resume"
+        return Flaw(message, "remove it", *whole)
+    if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
+        return Flaw(f"`{name}` is set by sinkd alone", "remove it", *whole)
+    if signed and lower.startswith("webhook-"):
+        message = f"`{name}` is set by sinkd alone when it signs"
+        return Flaw(message, "remove it, or remove `signing_secret`", *whole)
+    return None
+
+
+def header_value_flaw(value: str) -> Flaw | None:
+    """Say what is wrong with a header's value that may hold references."""
+    if (flaw := reference_flaw(value)) is not None:
+        return flaw
+    if found := _NOT_IN_A_VALUE.search(_without_references(value)):
+        message = "a header value is printable ASCII, with blanks only inside"
+        return Flaw(message, "not this", *found.span())
+    return None
