@@ -1,0 +1,308 @@
+"""Sums up records: totals of each job, its last day by the hour, and what went wrong.
+
+Pure, in one pass and with memory for the jobs alone. Totals of two stretches of a log, the older
+one first, merge into the totals of both (law 8): every figure is a sum, the newest of two records,
+or read from a histogram.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from sinkd.errors import UsageError
+from sinkd.histogram import Histogram
+from sinkd.instant import parse_rfc3339, rfc3339
+from sinkd.record import ConfigAccepted, ConfigRefused, Event, Run
+from sinkd.schedule import describe, next_slot
+from sinkd.spec import Job
+from sinkd.state import Pause
+
+STRIP_HOURS: Final = 24
+_HOUR: Final = 3600
+_CLAIMED: Final = frozenset({"success", "failure", "interrupted"})
+_OUTCOMES: Final = _CLAIMED | {"skipped", "missed"}
+
+Cause: TypeAlias = tuple[str, str]  # of a trouble: outcome; reason, for an answer with its code
+
+REASON_WORDS: Final[Mapping[str, str]] = {
+    "overlap": "the run before was still going",
+    "capacity": "too many runs were in flight",
+    "paused": "it was paused",
+    "down": "sinkd was down",
+    "suspended": "the machine slept",
+    "clock_step": "the clock was set forward",
+    "stalled": "sinkd stood still",
+    "draining": "sinkd was stopping",
+    "log_unwritable": "the run log could not be written",
+    "crash": "sinkd crashed, its fate is unknown",
+    "shutdown": "cut off by a shutdown",
+}
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What went wrong for one cause: how many slots, the first record and the last."""
+
+    count: int
+    first: Run
+    last: Run
+
+
+@dataclass(slots=True)
+class Totals:
+    """What became of one job's runs and slots; a missed range counts each slot in the window.
+
+    `due` and `answered` count scheduled slots alone, manual runs do not. `hours` holds
+    `[successes, runs]` for each hour of the day that ends with the window, its oldest hour is 0.
+    `in_a_row` is the number of successes since the last run that was none.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    success: int = 0
+    failure: int = 0
+    skipped: int = 0
+    missed: int = 0
+    interrupted: int = 0
+    due: int = 0
+    answered: int = 0
+    durations: Histogram = field(default_factory=Histogram)
+    last_run: Run | None = None
+    in_a_row: int = 0
+    hours: dict[int, list[int]] = field(default_factory=dict)
+    troubles: dict[Cause, Trouble] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> int:
+        """Every request that was claimed: successes, failures and interrupted ones."""
+        return self.success + self.failure + self.interrupted
+
+    def falls_under(self, percent: float) -> bool:
+        """Say whether fewer of the due slots than this were answered with success."""
+        return self.answered * 100 < percent * self.due
+
+    def merge(self, later: "Totals") -> None:
+        """Add the totals of the same job and window over a later stretch of the log."""
+        for name in ("success", "failure", "skipped", "missed", "interrupted", "due", "answered"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        all_good = later.success == later.runs
+        self.in_a_row = later.in_a_row + (self.in_a_row if all_good else 0)
+        self.durations.merge(later.durations)
+        self.labels = later.labels
+        self.last_run = later.last_run or self.last_run
+        for hour, (good, runs) in later.hours.items():
+            self._count_hour(hour, good, runs)
+        for cause, trouble in later.troubles.items():
+            self._count_trouble(cause, trouble.count, trouble.first, trouble.last)
+
+    def add(self, run: Run, count: int, hour: int) -> None:
+        """Count one record with `count` slots in the window; `hour` of the window's last day."""
+        outcome = run["outcome"]
+        if outcome not in _OUTCOMES:
+            return
+        setattr(self, outcome, getattr(self, outcome) + count)
+        self.labels = run.get("labels", {})
+        if run.get("trigger") != "manual":
+            self.due += count
+            self.answered += count if outcome == "success" else 0
+        if outcome in _CLAIMED:
+            self._add_claimed(run, hour)
+        if outcome != "success":
+            self._count_trouble(_cause(run), count, run, run)
+
+    def _add_claimed(self, run: Run, hour: int) -> None:
+        good = int(run["outcome"] == "success")
+        self.last_run = run
+        self.in_a_row = self.in_a_row + 1 if good else 0
+        duration_ms = run.get("duration_ms")
+        if isinstance(duration_ms, int):
+            self.durations.add(duration_ms)
+        if 0 <= hour < STRIP_HOURS:
+            self._count_hour(hour, good, 1)
+
+    def _count_hour(self, hour: int, good: int, runs: int) -> None:
+        counts = self.hours.setdefault(hour, [0, 0])
+        counts[0] += good
+        counts[1] += runs
+
+    def _count_trouble(self, cause: Cause, count: int, first: Run, last: Run) -> None:
+        if known := self.troubles.get(cause):
+            known.count += count
+            known.last = last
+        else:
+            self.troubles[cause] = Trouble(count, first, last)
+
+
+@dataclass(slots=True)
+class Summary:
+    """The totals of every job that has a record with a slot in [since, until).
+
+    `ends_at` is where the last day of each job's `hours` ends; `first` is the first record.
+    """
+
+    ends_at: float
+    since: float = -math.inf
+    until: float = math.inf
+    jobs: dict[str, Totals] = field(default_factory=dict)
+    first: Run | None = None
+
+    def add(self, run: Run) -> None:
+        """Count one record, if a slot of it lies in the window."""
+        count = slots_within(run, self.since, self.until)
+        if not count:
+            return
+        self.first = self.first or run
+        totals = self.jobs.get(run["job"])
+        if totals is None:
+            totals = self.jobs[run["job"]] = Totals()
+        age = self.ends_at - parse_rfc3339(run["scheduled_at"])
+        totals.add(run, count, STRIP_HOURS - 1 - int(age // _HOUR))
+
+    def merge(self, later: "Summary") -> None:
+        """Add the summary of a later stretch of the log over the same window."""
+        self.first = self.first or later.first
+        for name, totals in later.jobs.items():
+            self.jobs.setdefault(name, Totals()).merge(totals)
+
+
+def summarise(
+    records: Iterable[Run], ends_at: float, since: float = -math.inf, until: float = math.inf
+) -> Summary:
+    """Return the totals of the records, which are in the order of the log."""
+    summary = Summary(ends_at, since, until)
+    for run in records:
+        summary.add(run)
+    return summary
+
+
+def slots_within(run: Run, since: float, until: float) -> int:
+    """Return how many slots of a record lie in [since, until): of a range maybe a part.
+
+    The slots of a range are taken as evenly spaced, which those of an interval job are.
+    """
+    first, count = parse_rfc3339(run["scheduled_at"]), run.get("count", 1)
+    last = parse_rfc3339(run["last_scheduled_at"]) if count > 1 else first
+
+    def before(instant: float) -> int:
+        if instant <= first or instant > last:
+            return count if instant > last else 0
+        return -int((first - instant) * (count - 1) // (last - first))  # rounded up
+
+    return before(until) - before(since)
+
+
+def _cause(run: Run) -> Cause:
+    reason = str(run.get("reason", "unknown"))
+    if reason == "http_status":
+        reason = f"{reason} {run.get('status_code')}"
+    return run["outcome"], reason
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the events say of now: the file in use, a refusal that shows, the jobs held."""
+
+    accepted: ConfigAccepted | None = None
+    refused: ConfigRefused | None = None
+    pauses: dict[str, Pause] = field(default_factory=dict)
+
+
+def standing(events: Iterable[Event], now: float) -> Standing:
+    """Fold the events, oldest first, into how things stand at an instant (C4, T10)."""
+    found = Standing()
+    for event in events:
+        with suppress(KeyError, TypeError, ValueError):  # a field is not as it must be
+            _fold(found, event)
+    found.pauses = {job: pause for job, pause in found.pauses.items() if now < pause.until}
+    return found
+
+
+def _fold(stands: Standing, event: Event) -> None:
+    match event["event"]:
+        case "config_accepted":
+            stands.accepted, stands.refused = event, None
+        case "config_refused":
+            stands.refused = event
+        case "config_restored":
+            stands.refused = None
+        case "job_paused":
+            until = parse_rfc3339(event["until"])
+            stands.pauses[event["job"]] = Pause(until, event["reason"], event["by"])
+        case "job_resumed":
+            stands.pauses.pop(event["job"], None)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job of a report. `job` is None when only the log knows it: it was removed."""
+
+    name: str
+    job: Job | None
+    totals: Totals
+    pause: Pause | None
+    next_slot: int | None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the job, of a removed one those of its last record."""
+        return dict(self.job.labels) if self.job else self.totals.labels
+
+    def as_json(self) -> dict[str, object]:
+        """Return the job's object of `report -o json`."""
+        job, totals = self.job, self.totals
+        last = totals.last_run
+        return {
+            "job": self.name,
+            "description": job and job.description,
+            "labels": self.labels,
+            "enabled": bool(job and job.enabled),
+            "paused_until": self.pause and rfc3339(self.pause.until),
+            "schedule": job and describe(job.schedule),
+            "total_runs": totals.runs,
+            "successful_runs": totals.success,
+            "failed_runs": totals.failure,
+            "skipped": totals.skipped,
+            "missed": totals.missed,
+            "interrupted": totals.interrupted,
+            "last_run_at": last and last.get("started_at", last["scheduled_at"]),
+            "last_outcome": last and last["outcome"],
+            "next_run_at": self.next_slot and rfc3339(self.next_slot),
+            "p50_ms": totals.durations.quantile(0.50),
+            "p95_ms": totals.durations.quantile(0.95),
+        }
+
+
+def rows(jobs: Mapping[str, Job], summary: Summary, stands: Standing, now: float) -> list[Row]:
+    """Return a row for each job, in file order, then for those that only the log knows."""
+    removed = sorted(summary.jobs.keys() - jobs.keys())
+    return [
+        Row(
+            name=name,
+            job=job,
+            totals=summary.jobs.get(name, Totals()),
+            pause=stands.pauses.get(name),
+            next_slot=_next_slot(job, stands.pauses.get(name), now) if job else None,
+        )
+        for name in [*jobs, *removed]
+        for job in [jobs.get(name)]
+    ]
+
+
+def _next_slot(job: Job, pause: Pause | None, now: float) -> int | None:
+    if not job.enabled:
+        return None
+    free = math.ceil(pause.until) - 1 if pause else now  # a slot at its end is not held (T10)
+    return next_slot(job.schedule, max(now, free))
+
+
+def parse_labels(texts: Iterable[str]) -> dict[str, str]:
+    """Return the labels of `K=V` texts; UsageError when one has no `=`."""
+    labels = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            message = f"`--label {text}` names no value: write it as in `--label team=shop`"
+            raise UsageError(message)
+        labels[key] = value
+    return labels

@@ -1,0 +1,57 @@
+"""Text for terminals: untrusted text made harmless, columns aligned by display width.
+
+Names, errors and headers of a record come from files and servers. What is neither printable ASCII
+nor a letter or digit is shown as its code, so that no text can move the cursor, set a colour,
+write to the clipboard or reverse the reading direction.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+_ELLIPSIS: Final = "…"
+
+
+def escape(text: object) -> str:
+    r"""Return the text with everything unprintable as `\xNN` or `\u{…}`; a newline as well."""
+    return "".join(map(_escape_character, str(text)))
+
+
+def width(text: str) -> int:
+    """Return how many terminal cells the text takes: two for each wide character."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def cut(text: str, cells: int | None) -> str:
+    """Return the text in at most this many cells, its end replaced by `…`; None: as it is."""
+    if cells is None or width(text) <= cells:
+        return text
+    kept = text[: max(0, cells - 1)]
+    while kept and width(kept) >= cells:
+        kept = kept[:-1]
+    return kept + _ELLIPSIS
+
+
+def align(rows: Iterable[Sequence[str]], sides: str, gap: str = "  ") -> list[str]:
+    """Return the rows as lines of aligned columns; `sides` has `<` or `>` for each column."""
+    table = list(rows)
+    widths = [max(map(width, column)) for column in zip(*table, strict=True)]
+    return [
+        gap.join(pad(*cell) for cell in zip(row, widths, sides, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def pad(text: str, cells: int, side: str = "<") -> str:
+    """Return the text filled with blanks to a width, at its end (`<`) or its start (`>`)."""
+    blanks = " " * (cells - width(text))
+    return blanks + text if side == ">" else text + blanks
+
+
+def _escape_character(char: str) -> str:
+    if " " <= char <= "~" or (char > "\x7f" and char.isalnum()):
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{{{code:x}}}"  # noqa: PLR2004 - a byte
