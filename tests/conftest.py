@@ -1,8 +1,69 @@
-"""What every test file shares: tests that count their cases say so at the end of the run."""
+"""What all tests share: what the run took and counted, said at its end; programs of the system."""
+
+import functools
+import os
+import re
+import shutil
+import sys
+from collections import Counter
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROW = re.compile(r"^\| (?P<part>[^|]+) \| (?P<files>[^|]+) \| (?P<seconds>\d+) s \|", re.MULTILINE)
+
+
+@functools.cache
+def budgets():
+    """Read the table of tests/README.md: each part's patterns of files, and its seconds."""
+    rows = ROW.finditer((TESTS / "README.md").read_text())
+    return {
+        row["part"]: (re.findall(r"`([^`]+)`", row["files"]), int(row["seconds"])) for row in rows
+    }
+
+
+def part_of(path):
+    """Name the part of a test file, given relative to tests/: the first row that matches."""
+    for part, (patterns, _) in budgets().items():
+        if any(fnmatch(path, pattern) for pattern in patterns):
+            return part
+    return None
 
 
 def pytest_terminal_summary(terminalreporter):
-    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+    """Say what the tests counted, and what each part of them took beside its budget."""
+    listed = [report for reports in terminalreporter.stats.values() for report in reports]
+    reports = [report for report in listed if isinstance(report, pytest.TestReport)]
+    for report in reports:
         for name, value in report.user_properties:
             if name == "cases" and report.when == "call":
-                terminalreporter.write_line(f"{report.nodeid}: {value:,} cases")
+                terminalreporter.line(f"{report.nodeid}: {value:,} cases")
+    used = Counter()
+    for report in reports:
+        used[part_of(report.nodeid.split("::")[0].removeprefix("tests/"))] += report.duration
+    terminalreporter.section("time budgets (tests/README.md)")
+    for part, (_, seconds) in budgets().items():
+        over = "  over its budget" if used[part] > seconds else ""
+        terminalreporter.line(f"{part:<16}{used[part]:7.1f} s of {seconds:3} s{over}")
+    terminalreporter.line(f"{'in all':<16}{used.total():7.1f} s")
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Find a program of the environment or the system; `.ci/run` names the package of each.
+
+    Where one is missing the test is skipped, but fails in CI.
+    """
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    def find(name):
+        if path := shutil.which(name, path=places):
+            return path
+        message = f"the program {name} is not installed; .ci/run names its package"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return find
