@@ -40,9 +40,10 @@ class Books:
         """Copy the orders of approved sessions that the ledger lacks; return how many."""
         with database.transaction(self.path) as connection:
             return connection.execute(
-                "INSERT OR IGNORE INTO ledger"
+                "INSERT INTO ledger"
                 " SELECT session_id, json_extract(data, '$.order'), ? FROM items"
-                " WHERE kind = 'result' AND json_extract(data, '$.order') IS NOT NULL",
+                " WHERE kind = 'result' AND json_extract(data, '$.order') IS NOT NULL"
+                " ON CONFLICT DO NOTHING",
                 (int(self.now()),),
             ).rowcount
 

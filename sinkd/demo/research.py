@@ -41,7 +41,7 @@ def script(day: date, decision: str | None) -> tuple[Item, ...]:
         case None:
             return research
         case "approve":
-            outcome = (
+            outcome: tuple[Item, ...] = (
                 _tool_call(
                     "The order is sent to the simulated market.", "place_order", order, "ok"
                 ),
