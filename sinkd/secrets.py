@@ -1,0 +1,266 @@
+"""References resolved when a request is sent (H10), and the redactor that knows every value.
+
+Nothing here shows a value: errors name the reference, objects have a silent `repr`.
+"""
+
+import base64
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from sinkd.errors import ConfigError
+from sinkd.grammar import Reference, references, split
+from sinkd.spec import Job, JSONValue
+
+FILE_LIMIT_BYTES: Final = 64 * 1024
+MASK: Final = "***"
+REDACTED: Final = "[redacted]"
+
+_CREDENTIAL: Final = (
+    r"(?:proxy-)?authorization|(?:set-)?cookie2?|[\w-]*(?:api-?key|token|secret|password)[\w-]*"
+)
+_CREDENTIAL_NAME: Final = re.compile(_CREDENTIAL, re.IGNORECASE)
+_OUTSIDE: Final = (
+    (re.compile(r"(\w://)[^/@\s]+@"), rf"\1{REDACTED}@"),  # userinfo
+    (re.compile(r"([?&][^=&\s]{1,256}=)[^&\s\"']+"), rf"\1{REDACTED}"),  # query values
+    (re.compile(rf"(?i)\b({_CREDENTIAL})([\"']?\s*[:=]\s*).+"), rf"\1\2{REDACTED}"),
+)
+_NOT_IN_A_FILE: Final = re.compile(r"[\r\n\0]|^[ \t]|[ \t]$")
+_PLATFORM: Final = "kubernetes.io"  # below /run/secrets: a service account's token
+
+
+class MissingSecret(ConfigError):  # noqa: N818 - it reads as the sentence it is
+    """A reference cannot be resolved: `reference` as written, `why` without any value."""
+
+    def __init__(self, reference: str, why: str) -> None:
+        super().__init__(f"`{reference}` {why}")
+        self.reference = reference
+        self.why = why
+
+
+def default_secrets_dirs(env: Mapping[str, str]) -> list[Path]:
+    """Return where `${file:NAME}` is looked up when `--secrets-dir` is not given."""
+    credentials = env.get("CREDENTIALS_DIRECTORY")
+    return [Path(path) for path in (credentials, "/run/secrets") if path]
+
+
+def is_credential(header: str) -> bool:
+    """Say whether a header of this name carries a credential: `Authorization`, `X-Api-Key`."""
+    return _CREDENTIAL_NAME.fullmatch(header) is not None
+
+
+class Secrets:
+    """Resolves references, and tells its redactor every value that it gave out.
+
+    `env` is read anew each time, and so are the files: rotation needs no reload.
+    """
+
+    def __init__(
+        self, env: Mapping[str, str], secrets_dirs: Sequence[Path], env_prefix: str = ""
+    ) -> None:
+        self._env = env
+        self._directories = secrets_dirs
+        self._prefix = env_prefix
+        self.redactor = Redactor()
+
+    def __repr__(self) -> str:
+        """Show nothing of what it holds."""
+        return "<Secrets>"
+
+    def resolve(self, text: str) -> str:
+        """Return the text with every reference replaced; raises MissingSecret."""
+        return self._resolved(text, str)
+
+    def resolve_url(self, url: str) -> str:
+        """Return the URL with every reference replaced by its percent-encoded value."""
+        return self._resolved(url, lambda value: quote(value, safe=""))
+
+    def resolve_body(self, value: JSONValue) -> JSONValue:
+        """Return the value with the references of its texts replaced, at any depth, not of keys."""
+        match value:
+            case str():
+                return self.resolve(value)
+            case list():
+                return [self.resolve_body(item) for item in value]
+            case dict():
+                return {key: self.resolve_body(item) for key, item in value.items()}
+        return value
+
+    def missing(self, job: Job) -> list[str]:
+        """Return the references of a job that cannot be resolved now, as written, sorted."""
+        lacking = set()
+        for reference in references_of(job):
+            try:
+                self.value(reference)
+            except MissingSecret as error:
+                lacking.add(error.reference)
+        return sorted(lacking)
+
+    def value(self, reference: Reference) -> str:
+        """Return the value of one reference; raises MissingSecret."""
+        value = self._of_env(reference) if reference.kind == "env" else self._of_file(reference)
+        if not value:
+            raise MissingSecret(str(reference), "is empty")
+        self.redactor.learn(value)
+        return value
+
+    def _resolved(self, text: str, encode: Callable[[str], str]) -> str:
+        if "${" not in text:
+            return text
+        return "".join(
+            encode(self.value(part)) if isinstance(part, Reference) else part
+            for part in split(text)
+        )
+
+    def _of_env(self, reference: Reference) -> str:
+        if not reference.name.startswith(self._prefix):
+            why = f"is not allowed: `--env-prefix {self._prefix}` is set"
+            raise MissingSecret(str(reference), why)
+        value = self._env.get(reference.name)
+        if value is None:
+            raise MissingSecret(str(reference), "is not set in the daemon's environment")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise MissingSecret(str(reference), "is not UTF-8 text")
+        return value
+
+    def _of_file(self, reference: Reference) -> str:
+        why = "is in no secrets directory"
+        for directory in self._directories:
+            try:
+                # An absolute name replaces the directory, and must lead back into it.
+                path = Path(os.path.realpath(directory / reference.name, strict=True))
+                if path.is_relative_to(os.path.realpath(directory)):
+                    return _content(path)
+                why = "leads out of the secrets directory"
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                why = f"cannot be read: {os.strerror(error.errno or 0).lower()}"
+                break
+            except ValueError as error:
+                why = str(error)
+                break
+        raise MissingSecret(str(reference), why)
+
+
+class Masked(Secrets):
+    """Shows `***` in the place of every value, and needs none (`trigger --dry-run`)."""
+
+    def __init__(self) -> None:
+        super().__init__({}, ())
+
+    def value(self, reference: Reference) -> str:  # noqa: ARG002 - every value looks alike
+        """Return the mask."""
+        return MASK
+
+    def resolve_url(self, url: str) -> str:
+        """Return the URL with the mask as it is, not percent-encoded."""
+        return self.resolve(url)
+
+
+def references_of(job: Job) -> list[Reference]:
+    """Return all references of a job, in the order of its file."""
+    texts = [job.request.url, *(value for _, value in job.request.headers)]
+    texts += _texts(job.request.body)
+    texts.append(job.signing_secret or "")
+    return [reference for text in texts for reference in references(text)]
+
+
+def _texts(value: JSONValue) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case dict():
+            for item in value.values():
+                yield from _texts(item)
+
+
+def _content(path: Path) -> str:
+    """Return the text of a secret's file, less one newline; OSError or ValueError with a rule."""
+    if _PLATFORM in path.parts:
+        message = "is the pod's own credential, not one for a job"
+        raise ValueError(message)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            message = "is not a regular file"
+            raise ValueError(message)
+        data = file.read(FILE_LIMIT_BYTES + 1)
+    return _text_of(data)
+
+
+def _text_of(data: bytes) -> str:
+    message = "holds a line break, a NUL, or a blank at an end"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text, message = "\0", "is not UTF-8 text"
+    if len(data) > FILE_LIMIT_BYTES:
+        message = "holds more than 64 KiB"
+    text = re.sub(r"\r?\n\Z", "", text)
+    if len(data) > FILE_LIMIT_BYTES or _NOT_IN_A_FILE.search(text):
+        raise ValueError(message) from None
+    return text
+
+
+class Redactor:
+    """Takes secrets out of texts that came from outside or may quote what did.
+
+    It knows every value learned in this process, in the forms that programs quote it in, and what
+    looks like a credential. Never give it the fields that sinkd makes: a secret may read like one.
+    """
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+
+    def __repr__(self) -> str:
+        """Show how many values it knows, none of them."""
+        return f"<Redactor of {len(self._values)}>"
+
+    def learn(self, value: str) -> None:
+        """Redact this value from now on."""
+        if value and value not in self._values:
+            self._values.add(value)
+            self._known = None
+
+    def redact(self, text: str) -> str:
+        """Return the text without secrets: known ones, and what looks like a credential."""
+        text = self._pattern().sub(REDACTED, text)
+        for pattern, replacement in _OUTSIDE:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def header(self, name: str, value: str) -> str:
+        """Return the value of a header without secrets; nothing at all of a credential's."""
+        return REDACTED if is_credential(name) else self.redact(value)
+
+    def _pattern(self) -> re.Pattern[str]:
+        if self._known is None:
+            forms = {form for value in self._values for form in _forms(value) if form}
+            longest_first = sorted(forms, key=lambda form: (-len(form), form))
+            self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        return self._known
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield the value as programs quote it: plain, base64, percent-encoded, JSON, `repr`."""
+    data = value.encode(errors="surrogateescape")
+    yield value
+    yield base64.b64encode(data).decode().rstrip("=")
+    yield base64.urlsafe_b64encode(data).decode().rstrip("=")
+    for encoded in (quote(value, safe=""), quote(value), quote_plus(value)):
+        yield encoded
+        yield re.sub("%..", lambda found: found[0].lower(), encoded)
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(data)[2:-1]
+    yield repr(value)[1:-1]
