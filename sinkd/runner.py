@@ -25,8 +25,9 @@ from sinkd.grammar import references, target
 from sinkd.instant import rfc3339
 from sinkd.network import Policy
 from sinkd.record import ERROR_LIMIT_CHARACTERS, FailureReason, Phase, Trigger
+from sinkd.redaction import is_credential
 from sinkd.resolver import Resolver
-from sinkd.secrets import MASK, Masked, MissingSecret, Secrets, is_credential
+from sinkd.secrets import MASK, Masked, MissingSecret, Secrets
 from sinkd.spec import Job, JSONValue, Request
 from sinkd.wire import Cause, Connection, FailedError, Origin, Progress, Wire, describe
 

@@ -1,35 +1,23 @@
-"""References resolved when a request is sent (H10), and the redactor that knows every value.
+"""References resolved when a request is sent (H10): the only reader of secrets.
 
 Nothing here shows a value: errors name the reference, objects have a silent `repr`.
 """
 
-import base64
-import json
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 from sinkd.errors import ConfigError
 from sinkd.grammar import Reference, references, split
+from sinkd.redaction import Redactor
 from sinkd.spec import Job, JSONValue
 
 FILE_LIMIT_BYTES: Final = 64 * 1024
 MASK: Final = "***"
-REDACTED: Final = "[redacted]"
-
-_CREDENTIAL: Final = (
-    r"(?:proxy-)?authorization|(?:set-)?cookie2?|[\w-]*(?:api-?key|token|secret|password)[\w-]*"
-)
-_CREDENTIAL_NAME: Final = re.compile(_CREDENTIAL, re.IGNORECASE)
-_OUTSIDE: Final = (
-    (re.compile(r"(\w://)[^/@\s]+@"), rf"\1{REDACTED}@"),  # userinfo
-    (re.compile(r"([?&][^=&\s]{1,256}=)[^&\s\"']+"), rf"\1{REDACTED}"),  # query values
-    (re.compile(rf"(?i)\b({_CREDENTIAL})([\"']?\s*[:=]\s*).+"), rf"\1\2{REDACTED}"),
-)
 _NOT_IN_A_FILE: Final = re.compile(r"[\r\n\0]|^[ \t]|[ \t]$")
 _PLATFORM: Final = "kubernetes.io"  # below /run/secrets: a service account's token
 
@@ -47,11 +35,6 @@ def default_secrets_dirs(env: Mapping[str, str]) -> list[Path]:
     """Return where `${file:NAME}` is looked up when `--secrets-dir` is not given."""
     credentials = env.get("CREDENTIALS_DIRECTORY")
     return [Path(path) for path in (credentials, "/run/secrets") if path]
-
-
-def is_credential(header: str) -> bool:
-    """Say whether a header of this name carries a credential: `Authorization`, `X-Api-Key`."""
-    return _CREDENTIAL_NAME.fullmatch(header) is not None
 
 
 class Secrets:
@@ -209,58 +192,3 @@ def _text_of(data: bytes) -> str:
     if len(data) > FILE_LIMIT_BYTES or _NOT_IN_A_FILE.search(text):
         raise ValueError(message) from None
     return text
-
-
-class Redactor:
-    """Takes secrets out of texts that came from outside or may quote what did.
-
-    It knows every value learned in this process, in the forms that programs quote it in, and what
-    looks like a credential. Never give it the fields that sinkd makes: a secret may read like one.
-    """
-
-    def __init__(self) -> None:
-        self._values: set[str] = set()
-        self._known: re.Pattern[str] | None = None
-
-    def __repr__(self) -> str:
-        """Show how many values it knows, none of them."""
-        return f"<Redactor of {len(self._values)}>"
-
-    def learn(self, value: str) -> None:
-        """Redact this value from now on."""
-        if value and value not in self._values:
-            self._values.add(value)
-            self._known = None
-
-    def redact(self, text: str) -> str:
-        """Return the text without secrets: known ones, and what looks like a credential."""
-        text = self._pattern().sub(REDACTED, text)
-        for pattern, replacement in _OUTSIDE:
-            text = pattern.sub(replacement, text)
-        return text
-
-    def header(self, name: str, value: str) -> str:
-        """Return the value of a header without secrets; nothing at all of a credential's."""
-        return REDACTED if is_credential(name) else self.redact(value)
-
-    def _pattern(self) -> re.Pattern[str]:
-        if self._known is None:
-            forms = {form for value in self._values for form in _forms(value) if form}
-            longest_first = sorted(forms, key=lambda form: (-len(form), form))
-            self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-        return self._known
-
-
-def _forms(value: str) -> Iterator[str]:
-    """Yield the value as programs quote it: plain, base64, percent-encoded, JSON, `repr`."""
-    data = value.encode(errors="surrogateescape")
-    yield value
-    yield base64.b64encode(data).decode().rstrip("=")
-    yield base64.urlsafe_b64encode(data).decode().rstrip("=")
-    for encoded in (quote(value, safe=""), quote(value), quote_plus(value)):
-        yield encoded
-        yield re.sub("%..", lambda found: found[0].lower(), encoded)
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield repr(data)[2:-1]
-    yield repr(value)[1:-1]

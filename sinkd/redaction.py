@@ -1,0 +1,87 @@
+"""Secrets taken out of texts that came from outside, or may quote what did (3.2)."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+REDACTED: Final = "[redacted]"
+
+_CREDENTIAL: Final = re.compile(
+    r"(?:proxy-)?authorization|(?:set-)?cookie2?|[\w-]*(?:api-?key|token|secret|password)[\w-]*",
+    re.IGNORECASE,
+)
+# A server may send 64 KiB to search, so none of these may go back over what it has read.
+_ASSIGNED: Final = re.compile(r"(?<![\w-])([\w-]++)[\"']?+\s*+[:=]")
+_USERINFO: Final = re.compile(r"(\w://)[^/@\s]++@")
+_QUERY_VALUE: Final = re.compile(r"([?&][^=&?\s]++=)[^&\s\"']++")
+
+
+def is_credential(header: str) -> bool:
+    """Say whether a header of this name carries a credential: `Authorization`, `X-Api-Key`."""
+    return _CREDENTIAL.fullmatch(header) is not None
+
+
+class Redactor:
+    """Takes secrets out of texts that came from outside or may quote what did.
+
+    It knows every value learned in this process, in the forms that programs quote it in, and what
+    looks like a credential. Never give it the fields that sinkd makes: a secret may read like one.
+    """
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+
+    def __repr__(self) -> str:
+        """Show how many values it knows, none of them."""
+        return f"<Redactor of {len(self._values)}>"
+
+    def learn(self, value: str) -> None:
+        """Redact this value from now on."""
+        if value and value not in self._values:
+            self._values.add(value)
+            self._known = None
+
+    def redact(self, text: str) -> str:
+        """Return the text without secrets: known ones, and what looks like a credential."""
+        text = self._pattern().sub(REDACTED, text)
+        text = _USERINFO.sub(rf"\1{REDACTED}@", text)
+        text = _QUERY_VALUE.sub(rf"\1{REDACTED}", text)
+        return "\n".join(map(_without_credentials, text.split("\n")))
+
+    def header(self, name: str, value: str) -> str:
+        """Return the value of a header without secrets; nothing at all of a credential's."""
+        return REDACTED if is_credential(name) else self.redact(value)
+
+    def _pattern(self) -> re.Pattern[str]:
+        if self._known is None:
+            forms = {form for value in self._values for form in _forms(value) if form}
+            longest_first = sorted(forms, key=lambda form: (-len(form), form))
+            self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        return self._known
+
+
+def _without_credentials(line: str) -> str:
+    """Cut a line where a credential is given: `Authorization: …`, `api_key=…`."""
+    for found in _ASSIGNED.finditer(line):
+        if is_credential(found[1]):
+            return f"{line[: found.end()]} {REDACTED}"
+    return line
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield the value as programs quote it: plain, base64, percent-encoded, JSON, `repr`."""
+    data = value.encode(errors="surrogateescape")
+    yield value
+    yield base64.b64encode(data).decode().rstrip("=")
+    yield base64.urlsafe_b64encode(data).decode().rstrip("=")
+    for encoded in (quote(value, safe=""), quote(value), quote_plus(value)):
+        yield encoded
+        yield re.sub("%..", lambda found: found[0].lower(), encoded)
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(data)[2:-1]
+    yield repr(value)[1:-1]
