@@ -75,7 +75,7 @@ def test_the_commands_of_the_build_stage_make_a_sinkd_that_runs(tmp_path):
     run(sys.executable, "-m", "venv", image)
     places = {"/opt/sinkd": tmp_path / "sinkd", "/wheel": tmp_path / "wheel"}
     environment = os.environ | {"PATH": f"{image}/bin:{os.environ['PATH']}"}
-    stage = DOCKERFILE.replace("\\\n", "").split("\nFROM ")[0]
+    stage = DOCKERFILE.replace("\\\n", "").split("\nFROM ")[1]
     for word, line in re.findall(r"^(COPY|RUN) (.*)$", stage, re.MULTILINE):
         if word == "COPY":
             *files, target = line.split()
