@@ -1,0 +1,357 @@
+"""A YAML text read strictly: plain data, the place of every key and value, and what is wrong.
+
+YAML 1.2 core scalars over libyaml's events, in one pass, without its composer (which recurses in
+C until it crashes). Anchors, aliases, merge keys, tags, directives, second documents, duplicate
+keys and keys that are not text are problems; a text nested too deep or with too many parts is
+given up at once. Security 3.1.
+
+Nodes are numbered in the order of the text. Their offsets stand in arrays, lines and columns are
+computed when somebody asks: a file of 10,000 jobs costs little more than its parse.
+"""
+
+import bisect
+import functools
+import re
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from sinkd import syntax
+from sinkd.diagnostics import Diagnostic, Edit, Related, Span, quoted
+
+DEPTH_LIMIT: Final = 32
+EVENTS_LIMIT: Final = 5_000_000
+PROBLEMS_LIMIT: Final = 1000
+
+Location: TypeAlias = Sequence[str | int]
+
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+_NO_BREAK_SPACE = "\u00a0"
+_WORDS: Final[Mapping[str, bool | None]] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+_WORD_OR_NUMBER = frozenset("~nNtTfF+-.0123456789")  # how one may begin
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,3999})")
+_ODD_INTEGER = re.compile(r"[-+]?[0-9]{1,4000}|0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,3000}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_PROPERTY = re.compile(r"[^\s,\[\]{}]+")
+_DIRECTIVE = re.compile(r"^%.*", re.MULTILINE)
+
+
+@dataclass
+class Document:
+    """The data of a text, and where each part of it stands.
+
+    `data` holds dicts with text keys, lists and scalars; of duplicate keys the first. `finished`
+    is False when the text was given up: then `data` is None. `odd_integers` are nodes such as
+    `010` or `0x1F`, integers that people and programs read differently.
+    """
+
+    text: str
+    data: Any = None
+    problems: list[Diagnostic] = field(default_factory=list)
+    finished: bool = False
+    odd_integers: list[int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    starts: "array[int]" = field(default_factory=lambda: array("l"))
+    ends: "array[int]" = field(default_factory=lambda: array("l"))
+    following: "array[int]" = field(
+        default_factory=lambda: array("l")
+    )  # the node after all of this
+    duplicates: list[tuple[int, int]] = field(default_factory=list)  # mapping, second key
+    _children: dict[int, Any] = field(default_factory=dict)
+
+    @functools.cached_property
+    def line_starts(self) -> list[int]:
+        """The offset at which each line begins."""
+        return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the lines and columns of the text in [start, end)."""
+        start, end = min(start, len(self.text)), min(end, len(self.text))
+        lines = self.line_starts
+        line = bisect.bisect_right(lines, start)
+        end_line = max(line, bisect.bisect_right(lines, end))
+        return Span(line, start - lines[line - 1] + 1, end_line, end - lines[end_line - 1] + 1)
+
+    def node_span(self, node: int) -> Span:
+        """Return where a node stands, without the blanks that follow it."""
+        start = self.starts[node]
+        return self.span(start, start + len(self.raw(node).rstrip()))
+
+    def raw(self, node: int) -> str:
+        """Return a node as it is written."""
+        return self.text[self.starts[node] : self.ends[node]]
+
+    def is_plain(self, node: int) -> bool:
+        """Say whether a scalar is written without quotes and not as a block."""
+        return self.text[self.starts[node] : self.starts[node] + 1] not in {'"', "'", "|", ">"}
+
+    def children(self, node: int) -> Any:  # noqa: ANN401 (a dict or a list, by the node)
+        """Return a mapping's `{key: (key node, value node)}`, or a list's item nodes."""
+        if (known := self._children.get(node)) is None:
+            items = list(self._items(node))
+            if isinstance(self.values[node], dict):
+                pairs = zip(items[::2], items[1::2], strict=True)
+                known = {
+                    self.values[key]: (key, value)
+                    for key, value in reversed(list(pairs))
+                    if isinstance(self.values[key], str)
+                }
+            else:
+                known = items
+            self._children[node] = known
+        return known
+
+    def _items(self, node: int) -> Iterator[int]:
+        item = node + 1
+        while item < self.following[node]:
+            yield item
+            item = self.following[item]
+
+    def find(self, location: Location) -> tuple[int | None, int, bool]:
+        """Return the key and value nodes of a location, and True.
+
+        Where it does not exist: those of the longest part of it that does, and False.
+        """
+        key: int | None = None
+        node = 0
+        for part in location:
+            value = self.values[node]
+            if isinstance(value, dict) and part in (pairs := self.children(node)):
+                key, node = pairs[part]
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                key, node = None, self.children(node)[part]
+            else:
+                return key, node, False
+        return key, node, True
+
+    def report(self, problem: Diagnostic) -> None:
+        """Add a problem; after a thousand the text is given up."""
+        self.problems.append(problem)
+        if len(self.problems) >= PROBLEMS_LIMIT:
+            message = f"the file has {PROBLEMS_LIMIT:,} problems or more"
+            raise _GivenUpError(problem.span, message)
+
+
+class _GivenUpError(Exception):
+    """The rest of the text is not worth reading."""
+
+    def __init__(self, span: Span, message: str) -> None:
+        super().__init__(message)
+        self.problem = Diagnostic("SNK006", message, span, "nothing after this was checked")
+
+
+def read(text: str) -> Document:
+    """Read a YAML text; what is wrong with it is in the document's `problems`."""
+    document = Document(text)
+    try:
+        _check_characters(document)
+        if document.problems:
+            return document
+        if len(text) > EVENTS_LIMIT:
+            _check_size(document)  # before anything is built: that needs memory
+        _build(document)
+        _check_duplicates(document)
+        _check_no_break_spaces(document)
+    except yaml.MarkedYAMLError as error:
+        document.problems.append(syntax.explain(document, error))
+    except _GivenUpError as stop:
+        document.problems.append(stop.problem)
+    else:
+        document.data = document.values[0] if document.values else None
+        document.finished = True
+    return document
+
+
+def _check_characters(document: Document) -> None:
+    for found in _FORBIDDEN.finditer(document.text):
+        document.report(syntax.forbidden_character(document, found))
+
+
+def _check_size(document: Document) -> None:
+    for number, event in enumerate(yaml.parse(document.text, Loader=_Parser)):
+        if number >= EVENTS_LIMIT:
+            index = event.start_mark.index
+            message = f"the file has more than {EVENTS_LIMIT:,} parts"
+            raise _GivenUpError(document.span(index, index + 1), message)
+
+
+_NO_KEY: Final = object()  # a mapping's next node is a key
+_LOST: Final = object()  # the value that follows has no place in the data
+
+
+class _Frame:
+    """An open mapping or list."""
+
+    __slots__ = ("container", "key", "node")
+
+    def __init__(self, container: Any, node: int) -> None:  # noqa: ANN401 (a dict or a list)
+        self.container = container
+        self.node = node
+        self.key: object = _NO_KEY
+
+
+def _build(document: Document) -> None:
+    """Turn the events of the text into data and places; this loop is what a big file costs."""
+    starts, ends, after, values = (
+        document.starts,
+        document.ends,
+        document.following,
+        document.values,
+    )
+    frames = [_Frame([], -1)]
+    for event in yaml.parse(document.text, Loader=_Parser):
+        kind = type(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            frame = frames.pop()
+            ends[frame.node] = event.end_mark.index
+            after[frame.node] = len(values)
+        elif issubclass(kind, yaml.NodeEvent):
+            node = len(values)
+            starts.append(event.start_mark.index)
+            ends.append(event.end_mark.index)
+            after.append(node + 1)
+            values.append(_value(document, event, kind))
+            if event.anchor is not None or (kind is not yaml.AliasEvent and event.tag is not None):
+                _refuse_property(document, event, node)
+            _place(document, frames[-1], node)
+            if kind is not yaml.ScalarEvent and kind is not yaml.AliasEvent:
+                frames.append(_Frame(values[node], node))
+                if len(frames) > DEPTH_LIMIT + 1:
+                    message = f"the file is nested more than {DEPTH_LIMIT} deep"
+                    raise _GivenUpError(document.span(starts[node], starts[node] + 1), message)
+        elif kind is yaml.DocumentStartEvent and not _begin_document(document, event):
+            return
+
+
+def _value(document: Document, event: Any, kind: type) -> Any:  # noqa: ANN401 (an event, a value)
+    if kind is yaml.ScalarEvent:
+        text: str = event.value
+        if event.implicit[0] and (not text or text[0] in _WORD_OR_NUMBER):
+            return _plain_value(document, text)
+        return text
+    if kind is yaml.MappingStartEvent:
+        return {}
+    return [] if kind is yaml.SequenceStartEvent else None
+
+
+def _plain_value(document: Document, text: str) -> Any:  # noqa: ANN401 (a scalar)
+    """Return the value of an unquoted scalar by the YAML 1.2 core schema."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _ODD_INTEGER.fullmatch(text):
+        document.odd_integers.append(len(document.values))
+        return int(text, 0) if text[1:2] in {"x", "o"} else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return float(text.replace(".", "")) if _NOT_A_NUMBER.fullmatch(text) else text
+
+
+def _place(document: Document, frame: _Frame, node: int) -> None:
+    """Put a node into the container that it stands in, as an item, a key or a value."""
+    value = document.values[node]
+    container, key = frame.container, frame.key
+    if type(container) is list:
+        container.append(value)
+    elif key is _NO_KEY:
+        frame.key = _key(document, frame, node, value)
+    else:
+        if key is not _LOST:
+            container[key] = value
+        frame.key = _NO_KEY
+
+
+def _key(document: Document, frame: _Frame, node: int, value: Any) -> object:  # noqa: ANN401
+    """Check a key and return it, or `_LOST`; of duplicates the first stays in the data."""
+    if type(value) is not str:
+        _refuse_key(document, node)
+    elif value == "<<" and document.is_plain(node):
+        _refuse(document, "a merge key", node)
+    elif value in frame.container:
+        document.duplicates.append((frame.node, node))
+    else:
+        return value
+    return _LOST
+
+
+def _refuse_key(document: Document, node: int) -> None:
+    span = document.node_span(node)
+    if isinstance(document.values[node], dict | list):
+        document.report(Diagnostic("SNK108", "a key must be text", span, "not a mapping or list"))
+        return
+    raw = document.raw(node)
+    message = f"a key must be text: {quoted(raw)}"
+    fix = Edit(span, f'"{raw}"') if raw else None
+    document.report(Diagnostic("SNK108", message, span, f'write `"{raw}"`', fix=fix))
+
+
+def _refuse_property(document: Document, event: Any, node: int) -> None:  # noqa: ANN401
+    """Refuse an alias, or the anchor or tag with which a node begins."""
+    found = _PROPERTY.match(document.text, document.starts[node])
+    if type(event) is yaml.AliasEvent:
+        _refuse(document, "an alias", node)
+    else:
+        what = "an anchor" if event.anchor is not None else "a tag"
+        _refuse(document, what, node, len(found[0]) if found else 1)
+
+
+def _refuse(document: Document, what: str, node: int, length: int | None = None) -> None:
+    start = document.starts[node]
+    span = document.span(start, start + length if length else document.ends[node])
+    if what == "a tag":
+        label, advice = "remove it", "`!` tags are not supported; quotes make a value text"
+    else:
+        label = "write the values out"
+        advice = "`&`, `*` and `<<` are not supported; put shared values in `defaults:`"
+    document.report(Diagnostic("SNK004", f"{what} is not supported", span, label, (advice,)))
+
+
+def _begin_document(document: Document, event: Any) -> bool:  # noqa: ANN401 (an event)
+    """Refuse directives, and return False for a second document, which is not read."""
+    if document.values:
+        index = event.start_mark.index
+        message = "a second document is not supported"
+        label = "one file is one document; nothing after this was checked"
+        document.report(Diagnostic("SNK004", message, document.span(index, index + 3), label))
+        return False
+    if (event.version or event.tags) and (found := _DIRECTIVE.search(document.text)):
+        message = f"the directive {quoted(found[0])} is not supported"
+        document.report(Diagnostic("SNK004", message, document.span(*found.span()), "remove it"))
+    return True
+
+
+def _check_duplicates(document: Document) -> None:
+    for mapping, node in document.duplicates:
+        key = document.values[node]
+        first, _ = document.children(mapping)[key]
+        document.report(
+            Diagnostic(
+                "SNK003",
+                f"duplicate key {quoted(key)}",
+                document.node_span(node),
+                "the last one would silently win",
+                related=(Related(document.node_span(first), "first set here"),),
+            )
+        )
+
+
+def _check_no_break_spaces(document: Document) -> None:
+    """Refuse the blank that looks like a space and is a letter to YAML, where it is not quoted."""
+    if _NO_BREAK_SPACE not in document.text:
+        return
+    for node, value in enumerate(document.values):
+        if type(value) is str and _NO_BREAK_SPACE in value and document.is_plain(node):
+            start = document.starts[node] + document.raw(node).index(_NO_BREAK_SPACE)
+            document.report(syntax.no_break_space(document, start))

@@ -1,0 +1,191 @@
+"""Reads jobs.yaml: bytes in, a `Spec` out, or every problem at its place.
+
+The only module that opens the jobs file. A file is accepted or refused as a whole (C3): there is
+a `Spec` exactly when nothing in the file is an error.
+"""
+
+import contextlib
+import gc
+import hashlib
+import itertools
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sinkd import document as documents
+from sinkd import jobsfile, rules, shape, syntax
+from sinkd.diagnostics import Diagnostic
+from sinkd.document import Document
+from sinkd.errors import UsageError
+from sinkd.findings import Findings
+from sinkd.instant import MINUTE
+from sinkd.jobsfile import JobsFile, merged
+from sinkd.record import Problem
+from sinkd.spec import (
+    WEEKDAYS,
+    Daily,
+    Interval,
+    Job,
+    Request,
+    Schedule,
+    Spec,
+    default_catch_up_seconds,
+    default_timeout_seconds,
+)
+
+SIZE_LIMIT_BYTES: Final = 16 * 1024 * 1024
+BIG_FILE_BYTES: Final = 256 * 1024
+PROBLEMS_SHOWN: Final = 20
+_CATCH_UP_FLOOR_SECONDS: Final = 5  # T3
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file's bytes say: `spec` is None exactly when a diagnostic is an error."""
+
+    spec: Spec | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a regular file of at most 16 MiB; symlinks are followed.
+
+    Raises UsageError, whose sentence names the path, when there is none or it cannot be read.
+    """
+    # Without O_NONBLOCK, opening a FIFO would wait for somebody to write to it.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            _check_is_file(path, os.fstat(file.fileno()).st_mode)
+            data = file.read(SIZE_LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        message = f"{path}: no such file; name the jobs file, as in `--config jobs.yaml`"
+        raise UsageError(message) from None
+    except IsADirectoryError:
+        _check_is_file(path, stat.S_IFDIR)
+        raise
+    except OSError as error:
+        message = f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+        raise UsageError(message) from None
+    if len(data) > SIZE_LIMIT_BYTES:
+        message = f"{path} is larger than 16 MiB, the most that a jobs file may have"
+        raise UsageError(message)
+    return data
+
+
+def _check_is_file(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((text for is_kind, text in _KINDS if is_kind(mode)), "no regular file")
+        message = f"{path} is {kind}; a jobs file is a regular file"
+        raise UsageError(message)
+
+
+def load(data: bytes, path: str = "jobs.yaml") -> Loaded:  # noqa: ARG001 (callers name it)
+    """Read the bytes of a jobs file: every problem at once, in the order of the text."""
+    with _no_garbage_collection(len(data) > BIG_FILE_BYTES):
+        document = _document(data)
+        findings = Findings(document)
+        file = None
+        if document.finished:
+            file = shape.check(findings)
+            rules.check(findings)
+        diagnostics = tuple(sorted(findings.diagnostics, key=lambda found: found.span))
+        if file is None or any(found.severity == "error" for found in diagnostics):
+            return Loaded(None, diagnostics)
+        return Loaded(_spec(file, hashlib.sha256(data).hexdigest()), diagnostics)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection(wanted: bool) -> Iterator[None]:  # noqa: FBT001 (read at one place)
+    """Keep the collector away from a million new objects: most of a big load's time is its."""
+    if not (wanted and gc.isenabled()):
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _document(data: bytes) -> Document:
+    """Decode and read; a text that is not UTF-8 is a document with that problem alone."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        document = Document(data[: error.start].decode("utf-8-sig"))
+        document.problems.append(syntax.not_utf8(document, data))
+        return document
+    return documents.read(text)
+
+
+def problems(diagnostics: Iterable[Diagnostic]) -> list[Problem]:
+    """Return the first errors as the event `config_refused` shows them, at most 20."""
+    errors = (found for found in diagnostics if found.severity == "error")
+    return [
+        {
+            "code": found.code,
+            "line": found.span.line,
+            "column": found.span.column,
+            "message": found.message,
+        }
+        for found in itertools.islice(errors, PROBLEMS_SHOWN)
+    ]
+
+
+def _spec(file: JobsFile, revision: str) -> Spec:
+    defaults = file.get("defaults", {})
+    return Spec({job["name"]: _job(job, defaults) for job in file["jobs"]}, revision)
+
+
+def _job(job: jobsfile.Job, defaults: jobsfile.Defaults) -> Job:
+    """Apply the defaults: a job's own value wins, its null drops the default."""
+    schedule = _schedule(job["schedule"], defaults)
+    timeout = job.get("timeout_seconds", defaults.get("timeout_seconds"))
+    minutes = job.get("catch_up_minutes", defaults.get("catch_up_minutes"))
+    catch_up = default_catch_up_seconds(schedule) if minutes is None else minutes * MINUTE
+    capture = job.get("capture_headers", defaults.get("capture_headers")) or ()
+    return Job(
+        name=job["name"],
+        schedule=schedule,
+        request=_request(job["request"], defaults),
+        timeout_seconds=default_timeout_seconds(schedule) if timeout is None else timeout,
+        catch_up_seconds=max(catch_up, _CATCH_UP_FLOOR_SECONDS),
+        description=job.get("description"),
+        labels=merged(defaults.get("labels"), job.get("labels", {})),
+        signing_secret=job.get("signing_secret", defaults.get("signing_secret")),
+        capture_headers=tuple(dict.fromkeys(name.lower() for name in capture)),
+        enabled=job.get("enabled", True),
+    )
+
+
+def _schedule(schedule: jobsfile.Schedule, defaults: jobsfile.Defaults) -> Schedule:
+    if "interval_minutes" in schedule:
+        return Interval(schedule["interval_minutes"], schedule.get("start_minute", 0))
+    times = schedule["at"]
+    days = schedule.get("days", WEEKDAYS)
+    return Daily(
+        at=tuple(sorted({times} if isinstance(times, str) else set(times))),
+        timezone=schedule.get("timezone") or defaults["timezone"],
+        days=tuple(day for day in WEEKDAYS if day in days),
+    )
+
+
+def _request(request: jobsfile.Request, defaults: jobsfile.Defaults) -> Request:
+    default_headers = defaults.get("request", {}).get("headers")
+    return Request(
+        url=request["url"],
+        method=request.get("method", "POST"),
+        headers=merged(default_headers, request.get("headers", {}), key=str.lower),
+        body=request.get("body"),
+    )
