@@ -14,7 +14,7 @@ _CREDENTIAL: Final = re.compile(
     re.IGNORECASE,
 )
 # A server may send 64 KiB to search, so none of these may go back over what it has read.
-_ASSIGNED: Final = re.compile(r"(?<![\w-])([\w-]++)[\"']?+\s*+[:=]")
+_ASSIGNED: Final = re.compile(r"(?<![\w-])([\w-]++)[\"']?+\s*+[:=]\s*+")
 _USERINFO: Final = re.compile(r"(\w://)[^/@\s]++@")
 _QUERY_VALUE: Final = re.compile(r"([?&][^=&?\s]++=)[^&\s\"']++")
 
@@ -68,7 +68,7 @@ def _without_credentials(line: str) -> str:
     """Cut a line where a credential is given: `Authorization: …`, `api_key=…`."""
     for found in _ASSIGNED.finditer(line):
         if is_credential(found[1]):
-            return f"{line[: found.end()]} {REDACTED}"
+            return f"{line[: found.end()]}{REDACTED}"
     return line
 
 

@@ -176,7 +176,7 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - H6: no exception may lose a run
             if deadline.expired():
                 phase = reading.progress.phase
-                cause = Cause("timeout", phase, f"not done within {seconds:g} s")
+                cause = Cause("timeout", phase, f"TimeoutError, not done within {seconds:g} s")
             else:
                 cause = _cause(error, reading.progress.phase)
             answer = self._failure(cause, reading)

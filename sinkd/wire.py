@@ -91,12 +91,14 @@ class Wire:
 
     def _permitted(self, host: str, addresses: Addresses) -> Addresses:
         """Return the addresses that may be connected to, families in turn, the first ones."""
-        refusals = {address: blocked(address, self.policy, host) for address in addresses}
-        permitted = [address for address, why in refusals.items() if why is None]
-        if not permitted:
-            raise FailedError(
-                Cause("policy", "connect", next(filter(None, refusals.values()), "no address"))
-            )
+        refusal = None
+        permitted = []
+        for address in addresses:
+            if (why := blocked(address, self.policy, host)) is None:
+                permitted.append(address)
+            refusal = why or refusal
+        if refusal is not None and not permitted:
+            raise FailedError(Cause("policy", "connect", refusal))
         return _interleave(permitted)[:ADDRESS_LIMIT]
 
     async def _start(self, sock: socket.socket, origin: Origin, progress: Progress) -> "Connection":
