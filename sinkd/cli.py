@@ -109,6 +109,7 @@ def _command(*example: str, posix: bool = False) -> Callable[[Callable[..., Any]
     return declare
 
 
+_EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _output_format = functools.partial(click.option, "-o", "--output-format", show_default=True)
 
 
@@ -120,11 +121,13 @@ _output_format = functools.partial(click.option, "-o", "--output-format", show_d
 )
 @click.version_option(__version__, "-V", "--version", message="sinkd %(version)s")
 @_global_options(environment=True)
-def sinkd() -> None:
+@click.pass_context
+def sinkd(context: click.Context) -> None:
     """Fire HTTP requests on minute-aligned schedules, declared in jobs.yaml.
 
     Every due run leaves one line in an append-only log: what ran, what did not, and why.
     """
+    context.ensure_object(Settings)
 
 
 @_command("sinkd validate jobs.yaml")
@@ -163,6 +166,105 @@ def validate(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 def next_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Show upcoming slots."""
     from sinkd.commands.next import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd run", "sinkd run --data-dir /var/lib/sinkd --print-runs", posix=True)
+@click.option(
+    "--network",
+    type=click.Choice(["any", "public"]),
+    default="any",
+    show_default=True,
+    help="Where requests may go; metadata services never.",
+)
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="With `public`: a private host that may be called.",
+)
+@click.option(
+    "--allow-cidr",
+    multiple=True,
+    metavar="NETWORK",
+    help="With `public`: a private network that may be called.",
+)
+@click.option(
+    "--ca-file",
+    type=_EXISTING_FILE,
+    metavar="FILE",
+    help="Further certificate authorities to trust.",
+)
+@click.option(
+    "--client-cert",
+    type=_EXISTING_FILE,
+    metavar="FILE",
+    help="Certificate and key to present, PEM.",
+)
+@click.option(
+    "--secrets-dir",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where `${file:NAME}` is looked up. [default: $CREDENTIALS_DIRECTORY, /run/secrets]",
+)
+@click.option(
+    "--env-prefix", default="", metavar="P", help="`${env:NAME}` only for names that begin so."
+)
+@click.option(
+    "--check-secrets", is_flag=True, help="Do not start (exit 78) while a secret is missing."
+)
+@click.option(
+    "--max-in-flight", type=click.IntRange(1), default=1024, show_default=True, help="Runs at once."
+)
+@click.option(
+    "--max-in-flight-per-host",
+    type=click.IntRange(1),
+    help="Runs at once to one host. [default: a quarter]",
+)
+@click.option(
+    "--no-last-good",
+    is_flag=True,
+    help="Do not start on the last accepted file when this one is invalid.",
+)
+@click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0),
+    default=8,
+    show_default=True,
+    help="How long a stop waits for runs in flight.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    show_default=True,
+    help="The diagnostic log on stderr.",
+)
+@click.option("--print-runs", is_flag=True, help="Also print each line of the run log to stdout.")
+@click.option("--instance", metavar="NAME", help="A name for this daemon in records and requests.")
+@click.option("--heartbeat-url", metavar="URL", help="Ping this URL each minute.")
+@click.pass_obj
+def run(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Run the jobs: the daemon, in the foreground.
+
+    SIGTERM or Ctrl-C drains: nothing new starts, runs in flight may end. SIGHUP reloads.
+    """
+    from sinkd.commands.run import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd trigger refresh-cache", "sinkd trigger refresh-cache --dry-run", posix=True)
+@click.argument("job")
+@click.option("--dry-run", is_flag=True, help="Only print the request, secrets masked.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the result.")
+@_output_format(type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def trigger(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Fire one job now; recorded as `manual`, it never uses up a slot."""
+    from sinkd.commands.trigger import run_command
 
     return run_command(settings, **options)
 

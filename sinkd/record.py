@@ -262,6 +262,11 @@ def manual_run_id(job: str, asked_at: float) -> str:
     return f"{job}@{rfc3339(float(asked_at))}#manual"
 
 
+def ordered(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's fields in the order of `Run`, in which people read a line."""
+    return {name: fields[name] for name in Run.__annotations__ if name in fields}
+
+
 def line(record: Mapping[str, Any]) -> bytes:
     """Return the record as one line of ASCII JSON, newline last, at most 32 KiB (R6).
 

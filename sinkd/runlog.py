@@ -102,7 +102,8 @@ class RunLog:
         for entry, future in zip(entries, futures, strict=True):
             self._add(_Line(journal.FILE, entry, future, is_claim=True))
         self._urgent.set()
-        return await asyncio.gather(*futures, return_exceptions=True)  # type: ignore[return-value]
+        results: list[int | OSError] = await asyncio.gather(*futures, return_exceptions=True)
+        return results
 
     async def flush(self) -> None:
         """Wait until nothing is queued, or the log is blocked."""

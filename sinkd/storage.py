@@ -6,6 +6,7 @@ was not synced. Errors are the `OSError`s of the system; what is refused on prin
 """
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -57,19 +58,28 @@ class Storage:
         """Append with one write; a short one is an ENOSPC, its part stays until `truncate`."""
         written = os.write(self._file(name, mode), data)
         if written < len(data):
-            code = 28  # ENOSPC, what the next write would say
-            raise OSError(code, os.strerror(code), name)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)  # as the next would say
 
-    def seal(self, name: str, mode: int = PUBLIC_MODE) -> None:
-        """End a torn last line with a newline; evidence is never cut away (R7)."""
+    def is_torn(self, name: str, mode: int = PUBLIC_MODE) -> bool:
+        """Say whether the last line has no newline (R7)."""
         descriptor = self._file(name, mode)
         size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            self.append(name, b"\n", mode)
+        return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
-    def size(self, name: str) -> int:
-        """Return the bytes of an open file."""
-        return os.fstat(self._files[name]).st_size
+    def refresh(self, name: str) -> bool:
+        """Let go of a file that was moved away or replaced from outside; True if it was (L2)."""
+        if name not in self._files:
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=self._directory, follow_symlinks=False)
+            if os.path.samestat(found, os.fstat(self._files[name])):
+                return False
+        self._forget(name)
+        return True
+
+    def size(self, name: str, mode: int = PUBLIC_MODE) -> int:
+        """Return the bytes of a file, which is created when it is missing."""
+        return os.fstat(self._file(name, mode)).st_size
 
     def truncate(self, name: str, size: int) -> None:
         """Cut an open file back to a size, which works on a full disk (E2)."""
@@ -91,7 +101,7 @@ class Storage:
             os.close(descriptor)
         self._forget(name)
         os.rename(passing, name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-        self.sync_directory()
+        self.sync_directory(name)
 
     def make_directory(self, name: str) -> None:
         """Create a directory for private files, if it is missing."""
@@ -114,9 +124,13 @@ class Storage:
         finally:
             os.close(descriptor)
 
-    def sync_directory(self) -> None:
-        """Make created, renamed and removed names durable."""
-        os.fsync(self._directory)
+    def sync_directory(self, name: str = "") -> None:
+        """Make the name of a created, renamed or removed file durable."""
+        parent = os.open(os.path.dirname(name) or ".", os.O_RDONLY, dir_fd=self._directory)  # noqa: PTH120
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
 
     def close(self) -> None:
         """Close every file and let go of the lock."""

@@ -6,9 +6,10 @@ what a crash left open. From then on `states` holds what is settled about every 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
-from sinkd import journal, state
+from sinkd import journal, revisions, state
 from sinkd.clock import Clock
 from sinkd.history import History
 from sinkd.instant import parse_rfc3339
@@ -53,6 +54,7 @@ class Store:
         self._tzdata = tzdata
         storage.lock()
         self._replay = _replay(storage)
+        self.stopped_clean = _stopped_clean(storage)
         self.log = RunLog(storage, clock, offload, seq=self._replay.seq, show=show)
         self.states: dict[str, JobState] = self._replay.states
         self._told: dict[str, int] = {}
@@ -107,6 +109,10 @@ class Store:
         alive = {"entry": "alive", "at": now, "cursors": moved, "tzdata": self._tzdata}
         self.log.put(journal.FILE, {**alive, "draining": draining})
 
+    def keep(self, data: bytes, path: Path, now: float) -> None:
+        """Keep an accepted jobs file (R13); OSError when the disk refuses it."""
+        revisions.keep(self._storage, data, path, now)
+
     def close(self) -> None:
         """Let go of the directory."""
         self._storage.close()
@@ -145,7 +151,7 @@ def interrupted(record: Mapping[str, Any], reason: str) -> dict[str, Any]:
 
 
 def _claim_entry(promise: Promise) -> dict[str, Any]:
-    entry = {
+    entry: dict[str, Any] = {
         "entry": "claim",
         "job": promise.job,
         "run_id": promise.run_id,
@@ -177,6 +183,12 @@ def _replay(storage: Storage) -> Replay:
         if through := journal.settled_by(run):
             replayed.settle(run["job"], run["seq"], int(parse_rfc3339(through)))
     return replayed
+
+
+def _stopped_clean(storage: Storage) -> bool:
+    """Say whether the daemon before stopped by itself (R12)."""
+    life = (event["event"] for event in History(storage.path).events_backwards())
+    return next((name for name in life if name in {"started", "stopped"}), None) == "stopped"
 
 
 def _has_ended(storage: Storage, claim: Claim) -> bool:

@@ -1,0 +1,94 @@
+"""`sinkd trigger`: one job, now, recorded as `manual`."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from pydantic_core import to_json
+
+from sinkd import control, source
+from sinkd.cli import Settings
+from sinkd.clock import SystemClock
+from sinkd.errors import SinkdError, UsageError
+from sinkd.record import manual_run_id
+from sinkd.runner import Attempt, Runner, direct_transport
+from sinkd.secrets import Secrets
+from sinkd.spec import Job
+from sinkd.start import Options, assemble
+from sinkd.storage import is_locked
+
+
+def run_command(
+    settings: Settings, *, job: str, dry_run: bool, no_wait: bool, output_format: str
+) -> int:
+    """Fire the job through the daemon, or by ourselves when none runs; exit 0 on success."""
+    if dry_run:
+        return _show_request(settings, job)
+    if is_locked(settings.data_dir):
+        work = _through_daemon(settings, job, wait=not no_wait)
+    else:
+        work = _alone(settings, job)
+    return _show(asyncio.run(work), output_format)
+
+
+def _show_request(settings: Settings, name: str) -> int:
+    """Print the request that would be sent, secrets masked."""
+    clock = SystemClock()
+    now = clock.wall()
+    job = _job(settings, name)
+    runner = Runner(direct_transport(), Secrets({}, ()), now=clock.wall)
+    attempt = Attempt(job, manual_run_id(name, now), now, "manual", "0" * 32)
+    request = runner.preview(attempt)
+    lines = [f"{request.method} {request.url}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    click.echo("\n".join(lines))
+    if request.body:
+        click.echo("\n" + request.body.decode("utf-8", "replace"))
+    return 0
+
+
+def _job(settings: Settings, name: str) -> Job:
+    data = source.read(settings.config)
+    loaded = source.load(data, str(settings.config))
+    if loaded.spec is None:
+        message = f"{settings.config} has errors"
+        raise UsageError(message)
+    if name not in loaded.spec.jobs:
+        message = f"no job in {settings.config} is named `{name}`"
+        raise UsageError(message)
+    return loaded.spec.jobs[name]
+
+
+async def _through_daemon(settings: Settings, job: str, *, wait: bool) -> Mapping[str, Any]:
+    """Return the run's record, or only its id when nobody waits for the end."""
+    request = {"do": "trigger", "job": job, "wait": wait}
+    reply: dict[str, Any] = {"refused": "the daemon closed the connection"}
+    try:
+        async for reply in control.ask(settings.data_dir, request):
+            if "refused" in reply:
+                break
+    except OSError as error:
+        message = f"the daemon does not answer on {settings.data_dir / control.FILE}: {error}"
+        raise SinkdError(message) from error
+    if refused := reply.get("refused"):
+        message = f"{job} was not run: {refused}"
+        raise SinkdError(message)
+    run: Mapping[str, Any] = reply.get("run", reply)
+    return run
+
+
+async def _alone(settings: Settings, job: str) -> Mapping[str, Any]:
+    """Take the lock and fire the job in this process; the schedule is left alone."""
+    _job(settings, job)
+    assembly = await assemble(Options(settings.config, settings.data_dir))
+    return await assembly.daemon.run_once(assembly.first, job)
+
+
+def _show(run: Mapping[str, Any], output_format: str) -> int:
+    if output_format == "json":
+        click.echo(to_json(run).decode())
+    else:
+        result = [run[key] for key in ("outcome", "reason", "status_code", "error") if key in run]
+        click.echo(run["run_id"], *result)
+    return 0 if run.get("outcome", "success") == "success" else 1

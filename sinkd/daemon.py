@@ -1,0 +1,569 @@
+"""The loop: settle what is due, swap in a new spec, claim, send, record; and drain at the end.
+
+One task owns all that changes: the spec, the jobs' states, the runs in flight. It waits for the
+disk where order matters (claims, a swap), so no claim is ever queued across a swap or a pause (C3).
+While the log is blocked nothing is settled, sent or swapped: the cursors stay, and the first pass
+after it decides everything anew under the cause `log_unwritable` (E1, E3, E5).
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import errno
+import hashlib
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import structlog
+
+from sinkd import decide, grammar, plan, schedule
+from sinkd.agenda import Agenda
+from sinkd.clock import Clock
+from sinkd.decide import Skipped
+from sinkd.errors import RecordsLostError, SinkdError
+from sinkd.instant import rfc3339
+from sinkd.lapse import Lapse, Reading, lapse
+from sinkd.lines import Lines
+from sinkd.permits import Permits
+from sinkd.record import MissReason, Trigger, manual_run_id, ordered, run_id
+from sinkd.reload import Candidate, Refusal, Reloader
+from sinkd.runlog import Offload
+from sinkd.runner import Attempt, Runner
+from sinkd.secrets import Secrets
+from sinkd.spec import Job, Spec
+from sinkd.store import Promise, Store, interrupted
+
+NAP_SECONDS: Final = 1.0  # T1
+LAST_WRITE_SECONDS: Final = 5.0  # how long a stopping daemon waits for a disk that refuses
+
+
+class TriggerRefusedError(SinkdError):
+    """A manual run cannot start now (T12)."""
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(slots=True)
+class Flight:
+    """A claimed run until its last line is durable."""
+
+    job: Job
+    promise: Promise
+    trigger: Trigger
+    host: str
+    ended: asyncio.Future[Mapping[str, Any]]
+    sending: asyncio.Future[Any] | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity."""
+        return self.promise.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A slot that waits for a permit."""
+
+    slot: int
+    trigger: Trigger
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Runs one spec after another over one store until `stop` is called.
+
+    `new_trace_id` returns 32 hex digits; `passed` is called after each pass of the loop.
+    """
+
+    store: Store
+    reloader: Reloader
+    runner: Runner
+    secrets: Secrets
+    clock: Clock
+    offload: Offload
+    permits: Permits
+    lines: Lines
+    new_trace_id: Callable[[], str]
+    drain_seconds: float = 8
+    passed: Callable[[], None] = lambda: None
+    log: Any = field(default_factory=lambda: structlog.get_logger("sinkd"))
+
+    accepted_last: Spec = field(default_factory=lambda: Spec({}, ""))
+
+    spec: Spec = field(default_factory=lambda: Spec({}, ""))
+    flights: dict[str, Flight] = field(default_factory=dict)
+    waiting: dict[str, _Due] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    _agenda: Agenda = field(default_factory=lambda: Agenda((), 0))
+    _pending: Candidate | None = None
+    _asked: list[tuple[str, asyncio.Future[Flight]]] = field(default_factory=list)
+    _nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: str | None = None
+    _cut: bool = False
+    _landed: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: Reading | None = None
+    _lapse: Lapse = field(default_factory=Lapse)
+    _blocked: bool = False
+    _decided_once: bool = False
+    _decide_all: bool = True
+    _manual_at: float = 0
+    _crash: asyncio.Future[None] = field(default_factory=_future)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def run(self, first: Candidate, *, source: str, started: Mapping[str, Any]) -> None:
+        """Run until `stop`, then drain; `first` is the spec to begin with, from `source`.
+
+        Raises LogUnusableError when a sync failed (E6), RecordsLostError when not every record
+        could be made durable.
+        """
+        writer = asyncio.create_task(self.store.log.serve())
+        reloads = asyncio.create_task(self.reloader.serve(self))
+        loop = asyncio.create_task(self._loop(first, source, started))
+        ends = (loop, writer, reloads, self._crash)
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            next(end for end in ends if end.done()).result()
+        finally:
+            for each in (*ends, *self._tasks):
+                each.cancel()
+
+    async def run_once(self, first: Candidate, name: str) -> Mapping[str, Any]:
+        """Run one job by hand without serving the schedule, and return its record (T12)."""
+        writer = asyncio.create_task(self.store.log.serve())
+        self._adopt(first)
+        asked = asyncio.create_task(self.trigger(name))
+        await asyncio.sleep(0)
+        await self._start(self.clock.wall())
+        run = await (await asked).ended
+        await self.store.log.flush()
+        writer.cancel()
+        return run
+
+    def stop(self, reason: str) -> None:
+        """Stop claiming and drain; a second call cuts what is in flight (D1, D2)."""
+        self._cut = self._cut or bool(self._stopping)
+        self._landed.set()
+        self._stopping = self._stopping or reason
+        self._nudge.set()
+
+    async def trigger(self, name: str) -> Flight:
+        """Claim a manual run of a job and return it in flight (T12).
+
+        Raises TriggerRefusedError with the reason when it cannot start now.
+        """
+        if self._stopping:
+            message = "sinkd is stopping"
+            raise TriggerRefusedError(message)
+        asked: asyncio.Future[Flight] = _future()
+        self._asked.append((name, asked))
+        self._nudge.set()
+        return await asked
+
+    async def _loop(self, first: Candidate, source: str, started: Mapping[str, Any]) -> None:
+        self._begin(first, source, started)
+        while not self._stopping:
+            await self._pass()
+            self.passed()
+            await self._nap()
+        await self._drain()
+
+    def _begin(self, first: Candidate, source: str, started: Mapping[str, Any]) -> None:
+        """Say that the daemon runs, and begin with a spec (R12, T7, T9)."""
+        log = self.store.log
+        if (alive := self.store.last_alive) is not None and not self.store.stopped_clean:
+            log.event("unclean_stop", last_alive_at=rfc3339(float(alive)))
+        log.event("started", **started, tzdata=self.lines.tzdata, source=source)
+        now = self._look_at_clocks()
+        self._adopt(first)
+        self.reloader.running = first.spec.revision
+        for name, known in list(self.store.states.items()):
+            self._end_schedule(name, known.schedule, now)
+        for job in self.spec.jobs.values():
+            if job.name not in self.store.states:
+                self.store.cursor(job.name, int(now), _fingerprint(job))
+        if first.spec.revision != self.accepted_last.revision:
+            self.store.keep(first.data, self.reloader.path, now)
+            self._announce(first)
+        self._look_for_secrets()
+
+    def _end_schedule(self, name: str, before: str | None, now: float) -> None:
+        """Settle a known job whose schedule changed while nobody ran (T7)."""
+        job = self.spec.jobs.get(name)
+        after = _fingerprint(job) if job else None
+        if before == after:
+            return
+        if before is not None:
+            ended = schedule.parse_fingerprint(before)
+            missed = decide.gap(ended, self.store.states[name], now, self.store.down)
+            if missed:
+                line = self.lines.missed(name, job, missed)
+                self.store.settle(name, missed.last, [line])
+        self.store.cursor(name, int(now), after)
+
+    # --- a pass -----------------------------------------------------------------------------
+
+    async def _pass(self) -> None:
+        """Settle, swap, start, in this order (2.2)."""
+        now = self._look_at_clocks()
+        if self.store.log.blocked:
+            self._hold()
+            return
+        for job in self._due(now):
+            self._settle(job, now)
+        self._blocked, self._decided_once = False, True
+        if self._pending:
+            await self._swap(self._pending, now)
+        await self._start(self.clock.wall())
+        self.store.alive(now)
+
+    async def _nap(self) -> None:
+        """Sleep until the next slot, a nudge, or a second, whichever is first (T1)."""
+        now = self.clock.wall()
+        due = self._agenda.next_slot()
+        seconds = NAP_SECONDS if due is None else min(NAP_SECONDS, max(0.0, due - now))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._nudge.wait()
+        self._nudge.clear()
+
+    def _look_at_clocks(self) -> float:
+        """Read the clocks, and write down what they say of the time since the last pass (T6)."""
+        now = Reading(self.clock.wall(), self.clock.monotonic(), self.clock.boottime())
+        self._lapse = lapse(self._seen, now) if self._seen else Lapse()
+        log = self.store.log
+        if self._lapse.suspended:
+            log.event("suspended", seconds=round(self._lapse.suspended, 3))
+        if self._lapse.stepped:
+            unset = now.wall - self._lapse.stepped
+            times: dict[str, Any] = {"from": rfc3339(float(unset)), "to": rfc3339(now.wall)}
+            log.event("clock_step", **times)
+        if self._lapse.stalled:
+            log.event("stalled", seconds=round(self._lapse.stalled, 3))
+        if self._seen and now.wall < self._seen.wall:
+            self._decide_all = True
+        self._seen = now
+        return now.wall
+
+    def _hold(self) -> None:
+        """Leave everything as it is while the disk refuses lines (E1)."""
+        self._blocked = self._decide_all = True
+        for _, asked in self._asked:
+            _refuse(asked, "the run log cannot be written")
+        self._asked.clear()
+
+    def _due(self, now: float) -> Iterable[Job]:
+        """Return the enabled jobs that may have something to decide."""
+        if self._decide_all:
+            self._decide_all = False
+            self._agenda = Agenda(self.spec.jobs.values(), now)
+            return [job for job in self.spec.jobs.values() if job.enabled]
+        names = dict.fromkeys([*self._agenda.due(now), *self.waiting])
+        return [self.spec.jobs[name] for name in names]
+
+    def _settle(self, job: Job, now: float) -> None:
+        """Decide one job's due slots and write what was decided (2.2)."""
+        known = self.store.states[job.name]
+        waits = self.waiting.get(job.name)
+        flight = self.flights.get(job.name)
+        decision = decide.settle(
+            job,
+            known,
+            waits.slot if waits else None,
+            now,
+            in_flight=flight.run_id if flight else None,
+            cause=self._cause,
+        )
+        if decision.stepped:
+            self._say_stepped(known.decided, now)
+            self.store.cursor(job.name, decision.decided, known.schedule)
+        lines = [self.lines.settled(job, each) for each in decision.records]
+        if lines or decision.decided != known.decided:
+            self.store.settle(job.name, decision.decided, lines)
+        if decision.waiting is None:
+            self.waiting.pop(job.name, None)
+        elif waits is None or waits.slot != decision.waiting:
+            late = now - decision.waiting > decide.SEEN_LATE_SECONDS
+            self.waiting[job.name] = _Due(decision.waiting, "catch_up" if late else "schedule")
+
+    def _say_stepped(self, decided: int, now: float) -> None:
+        """Write down a step that happened while nobody looked (T4, T9)."""
+        if not self._lapse.stepped:
+            times: dict[str, Any] = {"from": rfc3339(float(decided)), "to": rfc3339(now)}
+            self.store.log.event("clock_step", **times)
+            self._lapse = Lapse(stepped=now - decided)
+
+    def _cause(self, slot: int) -> MissReason:
+        """Say why nobody sent a slot; the first cause counts (T6)."""
+        if not self._decided_once:
+            return self.store.down(slot)
+        if self._blocked:
+            return "log_unwritable"
+        return self._lapse.cause
+
+    # --- starting runs ----------------------------------------------------------------------
+
+    async def _start(self, now: float) -> None:
+        """Claim what may start now, in one group, then send it (R1, T8)."""
+        flights = [*self._manual_flights(now), *self._due_flights(now)]
+        if not flights:
+            return
+        for flight in flights:
+            self.flights[flight.job.name] = flight
+        promised = await self.store.claim([flight.promise for flight in flights])
+        for flight, is_durable in zip(flights, promised, strict=True):
+            if is_durable:
+                self.waiting.pop(flight.job.name, None)
+                self._spawn(self._fly(flight))
+            else:
+                self._land(flight)
+                self.waiting.pop(flight.job.name, None)
+                self._decide_all = True
+
+    def _due_flights(self, now: float) -> Iterable[Flight]:
+        for name, due in sorted(self.waiting.items(), key=_herd_order):
+            job = self.spec.jobs[name]
+            host = grammar.target(job.request.url).host
+            if due.slot > now or not self.permits.take(host):
+                continue
+            before = schedule.latest_slot(job.schedule, due.slot - 1)
+            identity = run_id(name, due.slot)
+            line = self.lines.claimed(job, identity, due.slot, due.trigger, self.new_trace_id())
+            promise = Promise(identity, name, line, due.slot, before)
+            yield self._flight(job, promise, due.trigger, host)
+
+    def _manual_flights(self, now: float) -> Iterable[Flight]:
+        asked, self._asked = self._asked, []
+        for name, answer in asked:
+            job = self.spec.jobs.get(name)
+            host = grammar.target(job.request.url).host if job else ""
+            if job is None:
+                _refuse(answer, f"no job is named `{name}`")
+            elif name in self.flights:
+                _refuse(answer, f"{self.flights[name].run_id} is in flight")
+            elif name in self.waiting:
+                _refuse(answer, f"the run of {rfc3339(self.waiting[name].slot)} waits to start")
+            elif not self.permits.take(host):
+                _refuse(answer, "as many runs as allowed are in flight")
+            else:
+                flight = self._flight(job, self._manual_promise(job, now), "manual", host)
+                self.flights[name] = flight
+                answer.set_result(flight)
+                yield flight
+
+    def _flight(self, job: Job, promise: Promise, trigger: Trigger, host: str) -> Flight:
+        return Flight(job, promise, trigger, host, _future())
+
+    def _manual_promise(self, job: Job, now: float) -> Promise:
+        if rfc3339(float(now)) == rfc3339(self._manual_at):
+            now += 0.001  # its identity is its millisecond
+        self._manual_at = now
+        identity = manual_run_id(job.name, now)
+        line = self.lines.claimed(job, identity, float(now), "manual", self.new_trace_id())
+        return Promise(identity, job.name, line)
+
+    async def _fly(self, flight: Flight) -> None:
+        """Send a claimed run and record its end, whatever happens (R1, R3)."""
+        line = dict(flight.promise.record)
+        began = self.clock.wall()
+        slot = flight.promise.slot
+        if slot is not None and not 0 <= began - slot <= self._latest(flight.job):
+            line |= {"outcome": "missed", "reason": "stalled"}
+        else:
+            line |= await self._send(flight, began)
+        run = ordered(line)
+        await self.store.finish(run)
+        self._land(flight)
+        flight.ended.set_result(run)
+        self.log.debug("run_ended", run_id=flight.run_id, outcome=run["outcome"])
+
+    def _latest(self, job: Job) -> float:
+        """How late a claim may become durable and its run still be sent (R3, I6)."""
+        return job.catch_up_seconds + decide.SEEN_LATE_SECONDS
+
+    async def _send(self, flight: Flight, began: float) -> dict[str, Any]:
+        at = flight.promise.record["scheduled_at"]
+        slot = flight.promise.slot
+        scheduled = float(began) if slot is None else slot
+        attempt = Attempt(
+            flight.job, flight.run_id, scheduled, flight.trigger, flight.promise.record["trace_id"]
+        )
+        times = {"started_at": rfc3339(began), "scheduled_at": at}
+        if slot is not None:
+            times["late_ms"] = int((began - slot) * 1000)
+        flight.sending = asyncio.ensure_future(self.runner.run(attempt))
+        try:
+            answer = await flight.sending
+        except asyncio.CancelledError:
+            return {**times, **interrupted({}, "shutdown")}
+        if answer.reason == "secret":
+            self._look_for_secrets()
+        return {**times, "finished_at": rfc3339(self.clock.wall()), **answer.fields()}
+
+    def _land(self, flight: Flight) -> None:
+        """Give back what a run held."""
+        if self.flights.get(flight.job.name) is flight:
+            del self.flights[flight.job.name]
+        self.permits.give_back(flight.host)
+        self._landed.set()
+        if self.waiting:
+            self._nudge.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        running = asyncio.create_task(work)
+        self._tasks.add(running)
+        running.add_done_callback(self._landed_safely)
+
+    def _landed_safely(self, running: asyncio.Task[None]) -> None:
+        """End the daemon when a run met a bug of ours: it would be lost in silence."""
+        self._tasks.discard(running)
+        if not running.cancelled() and (bug := running.exception()):
+            self._crash.set_exception(bug)
+
+    # --- reloading --------------------------------------------------------------------------
+
+    def accepted(self, candidate: Candidate) -> None:
+        """Take a checked file: it is swapped in at the next pass (C3)."""
+        self._pending = candidate
+        self._nudge.set()
+
+    def refused(self, refusal: Refusal) -> None:
+        """Take note of a refused file; what runs stays (C4)."""
+        problems = list(refusal.problems)
+        self.store.log.event(
+            "config_refused",
+            revision=refusal.revision,
+            problems=problems[:20],
+            total=len(problems),
+        )
+        first = problems[0]
+        self.log.error("config_refused", path=str(self.reloader.path), total=len(problems), **first)
+
+    def restored(self) -> None:
+        """Take note that the bytes in use are back while a refusal was showing (C9)."""
+        self.store.log.event("config_restored", revision=self.spec.revision)
+        self.log.info("config_restored", config=self.spec.config)
+
+    def unsettled(self) -> None:
+        """Take note that the file has kept changing for 10 s (C2)."""
+        self.store.log.event("config_unsettled")
+        self.log.warning("config_unsettled", path=str(self.reloader.path))
+
+    async def _swap(self, candidate: Candidate, now: float) -> None:
+        """Put a checked spec in the place of the running one (C3, T7)."""
+        try:
+            await self.offload(lambda: self.store.keep(candidate.data, self.reloader.path, now))
+        except OSError as error:
+            self.log.warning("config_waits", error=errno.errorcode.get(error.errno or 0))
+            return
+        if self._pending is candidate:
+            self._pending = None
+        for name, known in list(self.store.states.items()):
+            job = candidate.spec.jobs.get(name)
+            after = _fingerprint(job) if job else None
+            if known.schedule == after:
+                continue
+            if due := self.waiting.pop(name, None):
+                line = self.lines.settled(self.spec.jobs[name], Skipped(due.slot, "paused"))
+                self.store.settle(name, due.slot, [line])
+            self.store.cursor(name, int(now), after)
+        for job in candidate.spec.jobs.values():
+            if job.name not in self.store.states:
+                self.store.cursor(job.name, int(now), _fingerprint(job))
+        self._announce(candidate)
+        self._adopt(candidate)
+        self._agenda = Agenda(self.spec.jobs.values(), now)
+        self._look_for_secrets()
+        await self.store.log.flush()
+
+    def _adopt(self, candidate: Candidate) -> None:
+        self.spec = candidate.spec
+        self.lines = replace(self.lines, config=candidate.spec.config, commit=candidate.commit)
+
+    def _announce(self, candidate: Candidate) -> None:
+        """Say what an accepted file changes (C10)."""
+        before, after = self.accepted_last.jobs, candidate.spec
+        self.accepted_last = after
+        changed = dataclasses.asdict(plan.changes(before, after.jobs))
+        event: dict[str, Any] = {"revision": after.revision}
+        if candidate.commit:
+            event["commit"] = candidate.commit
+        event |= {"path": str(self.reloader.path), **changed}
+        self.store.log.event("config_accepted", **event)
+        removed = [name for name in changed["removed"] if before[name].enabled]
+        enabled = sum(job.enabled for job in before.values())
+        if 2 * (len(removed) + len(changed["paused"])) > enabled:
+            shrunk = {"removed": len(removed), "paused": len(changed["paused"]), "total": enabled}
+            self.store.log.event("config_shrunk", **shrunk)
+            self.log.warning("config_shrunk", **shrunk)
+        counts = {name: len(names) for name, names in changed.items() if names}
+        self.log.info("config_accepted", config=after.config, **counts)
+
+    def _look_for_secrets(self) -> None:
+        """Say once which references cannot be resolved, and which jobs need them (H10)."""
+        missing: dict[str, list[str]] = {}
+        for job in self.spec.jobs.values():
+            for reference in self.secrets.missing(job):
+                missing.setdefault(reference, []).append(job.name)
+        for reference, jobs in missing.items():
+            if reference not in self.missing:
+                self.store.log.event("secret_missing", reference=reference, jobs=jobs)
+                self.log.warning("secret_missing", reference=reference, jobs=jobs)
+        self.missing = missing
+
+    # --- stopping ---------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Wait for what is in flight, cut what is left, and make every record durable (D1 to D4)."""
+        began = self.clock.wall()
+        self.store.alive(began, draining=began, at_once=True)
+        self.log.info("draining", reason=self._stopping, in_flight=len(self.flights))
+        for _, asked in self._asked:
+            _refuse(asked, "sinkd is stopping")
+        await self._until_landed(self.drain_seconds, lambda: self._cut)
+        for flight in self.flights.values():
+            if flight.sending:
+                flight.sending.cancel()
+        await self._until_landed(LAST_WRITE_SECONDS)
+        self.store.alive(self.clock.wall(), draining=began, at_once=True)
+        lost = len(self.flights)
+        self.store.log.event("stopped", reason=self._stopping, clean=not lost)
+        await self.store.log.flush()
+        if lost or self.store.log.blocked:
+            message = f"stopped, but {lost} records could not be made durable"
+            raise RecordsLostError(message)
+
+    async def _until_landed(
+        self, seconds: float, is_cut: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait until nothing is in flight, at most so long, or until cut short."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.flights and not is_cut():
+            left = deadline - loop.time()
+            if left <= 0:
+                return
+            self._landed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._landed.wait()
+
+
+def _fingerprint(job: Job) -> str | None:
+    """Return the text of a job's schedule; None while it has none because it is disabled."""
+    return schedule.fingerprint(job.schedule) if job.enabled else None
+
+
+def _herd_order(waiting: tuple[str, _Due]) -> bytes:
+    """Order slots that start together so that no job is always the last one (T8)."""
+    name, due = waiting
+    return hashlib.sha256(f"{due.slot} {name}".encode()).digest()
+
+
+def _refuse(answer: asyncio.Future[Flight], reason: str) -> None:
+    if not answer.done():
+        answer.set_exception(TriggerRefusedError(reason))

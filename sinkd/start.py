@@ -1,0 +1,252 @@
+"""Puts a daemon together from the options of `sinkd run`, and runs it in this process."""
+
+import asyncio
+import os
+import secrets as randomness
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from sinkd import __version__, control, revisions, schedule, source
+from sinkd.clock import SystemClock
+from sinkd.daemon import Daemon
+from sinkd.errors import ConfigError, LogUnusableError, SinkdError
+from sinkd.heartbeat import beat
+from sinkd.instant import duration_text
+from sinkd.lines import Lines
+from sinkd.network import Policy
+from sinkd.permits import Permits, raise_file_limit
+from sinkd.printer import Printer
+from sinkd.reload import Candidate, Refusal, Reloader
+from sinkd.runner import Runner, direct_transport
+from sinkd.secrets import Secrets, default_secrets_dirs
+from sinkd.spec import Spec
+from sinkd.storage import Storage
+from sinkd.store import Store
+from sinkd.systemd import Notifier
+from sinkd.watch import FileWatch
+
+STALE_TZDATA_DAYS = 400  # S6
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `sinkd run` can be told; the defaults are those of its command line."""
+
+    config: Path
+    data_dir: Path
+    policy: Policy = field(default_factory=Policy)
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    secrets_dirs: tuple[Path, ...] = ()
+    env_prefix: str = ""
+    check_secrets: bool = False
+    max_in_flight: int = 1024
+    max_in_flight_per_host: int | None = None
+    no_last_good: bool = False
+    drain_seconds: float = 8
+    print_runs: bool = False
+    instance: str | None = None
+    heartbeat_url: str | None = None
+
+
+class Threads:
+    """Runs blocking calls one after another on a thread of their own (`runlog.Offload`)."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    def __call__(self, call: Callable[[], Result], /) -> Awaitable[Result]:
+        """Return what the call returns."""
+        return asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+
+@dataclass(slots=True)
+class Assembly:
+    """The parts of one process: a daemon over its store, and the spec that it begins with."""
+
+    options: Options
+    daemon: Daemon
+    first: Candidate
+    source: str
+    printer: Printer | None
+
+    def started(self) -> dict[str, object]:
+        """Return what the event `started` says of this process."""
+        named = {"instance": self.options.instance} if self.options.instance else {}
+        return {"version": __version__, "pid": os.getpid(), "host": os.uname().nodename, **named}
+
+
+async def assemble(options: Options) -> Assembly:
+    """Read the jobs file, then open the data directory: nothing is touched before a spec is there.
+
+    Raises ConfigError without a valid file or last good one (C6), LockedError, LogUnusableError.
+    """
+    log = structlog.get_logger("sinkd")
+    clock = SystemClock()
+    files = Threads("config")
+    reloader = Reloader(FileWatch(options.config), files)
+    accepted = revisions.read_accepted(options.data_dir)
+    last = _last_good(accepted, options.config)
+    found = await reloader.first(accepted.revision if accepted else None)
+    first, origin = _begin_with(found, last, options)
+    secrets = Secrets(
+        os.environ, options.secrets_dirs or default_secrets_dirs(os.environ), options.env_prefix
+    )
+    if options.check_secrets:
+        _check_secrets(secrets, first.spec)
+    rules = schedule.tzdata()
+    log.info("tzdata", version=rules.version, source=rules.source)
+    if rules.age_days(clock.wall()) > STALE_TZDATA_DAYS:
+        log.warning("tzdata_stale", version=rules.version, fix="upgrade the package tzdata")
+    printer = Printer(sys.stdout.fileno()) if options.print_runs else None
+    try:
+        storage = Storage(options.data_dir)
+        show = printer.show if printer else None
+        store = Store(storage, clock, Threads("writer"), tzdata=rules.version, show=show)
+    except OSError as error:
+        message = f"{options.data_dir}: {error.strerror}; sinkd cannot keep its run log there"
+        raise LogUnusableError(message) from error
+    transport = direct_transport(
+        policy=options.policy, ca_file=options.ca_file, client_cert=options.client_cert
+    )
+    permits = Permits(raise_file_limit(options.max_in_flight), options.max_in_flight_per_host)
+    if permits.limit < options.max_in_flight:
+        log.warning("max_in_flight_lowered", to=permits.limit, why="RLIMIT_NOFILE")
+    daemon = Daemon(
+        store=store,
+        reloader=reloader,
+        runner=Runner(transport, secrets, now=clock.wall, instance=options.instance),
+        secrets=secrets,
+        clock=clock,
+        offload=files,
+        permits=permits,
+        lines=Lines(rules.version, options.instance),
+        new_trace_id=lambda: randomness.token_hex(16),
+        drain_seconds=options.drain_seconds,
+        accepted_last=last.spec if last else Spec({}, ""),
+    )
+    if isinstance(found, Refusal):
+        reloader.refused = found
+        daemon.refused(found)
+    return Assembly(options, daemon, first, origin, printer)
+
+
+async def run(options: Options) -> None:
+    """Run the daemon until a signal stops it; raises what `errors` says a command ends with."""
+    assembly = await assemble(options)
+    daemon, notifier = assembly.daemon, Notifier.from_environment()
+    _on_signals(daemon)
+    daemon.passed = _supervised(daemon, notifier)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(control.serving(daemon, options.data_dir))
+        if options.heartbeat_url:
+            is_well = lambda: not daemon.store.log.blocked  # noqa: E731
+            beating = asyncio.create_task(beat(options.heartbeat_url, daemon.runner, is_well))
+            stack.callback(beating.cancel)
+        await daemon.run(assembly.first, source=assembly.source, started=assembly.started())
+    if assembly.printer:
+        assembly.printer.close()
+
+
+def run_and_exit(options: Options) -> None:
+    """Run the daemon and end the process at once: a hung name lookup must not hold it (D3, F9)."""
+    code = 0
+    try:
+        asyncio.run(run(options))
+    except SinkdError as error:
+        code = error.exit_code
+        sys.stderr.write(f"sinkd: {error}\n")
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _last_good(accepted: revisions.Accepted | None, config: Path) -> Candidate | None:
+    """Return the file accepted last, if it is one for this path (R13)."""
+    if accepted is None or accepted.path != str(config.absolute()):
+        return None
+    spec = source.load(accepted.data, accepted.path).spec
+    return Candidate(spec, accepted.data, None) if spec else None
+
+
+def _begin_with(
+    found: Candidate | Refusal, last: Candidate | None, options: Options
+) -> tuple[Candidate, str]:
+    """Choose the spec of a start: the file's, else the last good one, loudly (C6)."""
+    if isinstance(found, Candidate):
+        return found, "file"
+    sys.stderr.write(_refusal_text(found, options.config))
+    if last is None or options.no_last_good:
+        message = f"{options.config} cannot be used; nothing is scheduled"
+        raise ConfigError(message)
+    structlog.get_logger("sinkd").error("running_last_good", config=last.spec.config)
+    return last, "last_good"
+
+
+def _refusal_text(refusal: Refusal, path: Path) -> str:
+    lines = [
+        f"{path}:{problem['line']}:{problem['column']}: {problem['message']}\n"
+        for problem in refusal.problems
+    ]
+    return "".join(lines)
+
+
+def _check_secrets(secrets: Secrets, spec: Spec) -> None:
+    missing = {name for job in spec.jobs.values() for name in secrets.missing(job)}
+    if missing:
+        message = f"secrets are missing: {', '.join(sorted(missing))} (--check-secrets)"
+        raise ConfigError(message)
+
+
+def _on_signals(daemon: Daemon) -> None:
+    """SIGTERM and SIGINT drain; SIGHUP reloads, but stops what was started at a terminal (C1)."""
+    loop = asyncio.get_running_loop()
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop, number.name)
+    if at_terminal:
+        loop.add_signal_handler(signal.SIGHUP, daemon.stop, "SIGHUP")
+    else:
+        looks: set[asyncio.Task[None]] = set()
+        loop.add_signal_handler(
+            signal.SIGHUP,
+            lambda: looks.add(loop.create_task(daemon.reloader.look(daemon))),
+        )
+
+
+def _supervised(daemon: Daemon, notifier: Notifier) -> Callable[[], None]:
+    """Return what tells systemd, after each pass, that the daemon is ready and alive."""
+    told = ""
+
+    def passed() -> None:
+        nonlocal told
+        status = _status(daemon)
+        if not told:
+            notifier.ready(status)
+            structlog.get_logger("sinkd").info("running", status=status)
+        elif status != told:
+            notifier.status(status)
+        told = status
+        notifier.watchdog()
+
+    return passed
+
+
+def _status(daemon: Daemon) -> str:
+    """Return a line such as `41 jobs, next refresh-cache at 10:05`."""
+    enabled = [job for job in daemon.spec.jobs.values() if job.enabled]
+    count = f"{len(enabled)} job{'s' if len(enabled) != 1 else ''}"
+    if not enabled:
+        return count
+    now = daemon.clock.wall()
+    slot, name = min((schedule.next_slot(job.schedule, now), job.name) for job in enabled)
+    return f"{count}, next {name} in {duration_text(slot - now)}"
