@@ -136,6 +136,7 @@ def is_run(record: object) -> TypeGuard[Run]:
         and isinstance(record.get("job"), str)
         and isinstance(record.get("outcome"), str)
         and _is_time(record.get("scheduled_at"))
+        and isinstance(record.get("labels", {}), dict)
         and ("count" not in record or _is_range(record))
     )
 

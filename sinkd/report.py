@@ -6,15 +6,15 @@ or read from a histogram.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias, cast
 
 from sinkd.errors import UsageError
 from sinkd.histogram import Histogram
 from sinkd.instant import parse_rfc3339, rfc3339
-from sinkd.record import ConfigAccepted, ConfigRefused, Event, Run
+from sinkd.record import ConfigRefused, Event, Run
 from sinkd.schedule import describe, next_slot
 from sinkd.spec import Job
 from sinkd.state import Pause
@@ -147,17 +147,18 @@ class Summary:
     jobs: dict[str, Totals] = field(default_factory=dict)
     first: Run | None = None
 
-    def add(self, run: Run) -> None:
-        """Count one record, if a slot of it lies in the window."""
+    def add(self, run: Run) -> bool:
+        """Count one record, and say whether a slot of it lies in the window."""
         count = slots_within(run, self.since, self.until)
         if not count:
-            return
+            return False
         self.first = self.first or run
         totals = self.jobs.get(run["job"])
         if totals is None:
             totals = self.jobs[run["job"]] = Totals()
         age = self.ends_at - parse_rfc3339(run["scheduled_at"])
         totals.add(run, count, STRIP_HOURS - 1 - int(age // _HOUR))
+        return True
 
     def merge(self, later: "Summary") -> None:
         """Add the summary of a later stretch of the log over the same window."""
@@ -199,12 +200,28 @@ def _cause(run: Run) -> Cause:
     return run["outcome"], reason
 
 
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The configuration that runs: the first 12 hex of its revision, and since when."""
+
+    config: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The file on disk that does not run: 12 hex, None if unreadable; and its first problem."""
+
+    config: str | None
+    problem: str
+
+
 @dataclass(slots=True)
 class Standing:
     """What the events say of now: the file in use, a refusal that shows, the jobs held."""
 
-    accepted: ConfigAccepted | None = None
-    refused: ConfigRefused | None = None
+    in_use: InUse | None = None
+    refused: Refusal | None = None
     pauses: dict[str, Pause] = field(default_factory=dict)
 
 
@@ -212,7 +229,7 @@ def standing(events: Iterable[Event], now: float) -> Standing:
     """Fold the events, oldest first, into how things stand at an instant (C4, T10)."""
     found = Standing()
     for event in events:
-        with suppress(KeyError, TypeError, ValueError):  # a field is not as it must be
+        with suppress(LookupError, TypeError, ValueError):  # a field is not as it must be
             _fold(found, event)
     found.pauses = {job: pause for job, pause in found.pauses.items() if now < pause.until}
     return found
@@ -221,16 +238,27 @@ def standing(events: Iterable[Event], now: float) -> Standing:
 def _fold(stands: Standing, event: Event) -> None:
     match event["event"]:
         case "config_accepted":
-            stands.accepted, stands.refused = event, None
+            stands.in_use = InUse(event["revision"][:12], parse_rfc3339(event["at"]))
+            stands.refused = None
         case "config_refused":
-            stands.refused = event
+            revision = event["revision"]
+            stands.refused = Refusal(revision and revision[:12], problem_text(event))
         case "config_restored":
             stands.refused = None
         case "job_paused":
             until = parse_rfc3339(event["until"])
-            stands.pauses[event["job"]] = Pause(until, event["reason"], event["by"])
+            stands.pauses[event["job"]] = Pause(until, str(event["reason"]), str(event["by"]))
         case "job_resumed":
             stands.pauses.pop(event["job"], None)
+
+
+def problem_text(refused: ConfigRefused) -> str:
+    """Return the first problem of a refused file with its place, and how many there are."""
+    if not refused["problems"]:
+        return "it cannot be read"
+    first, more = refused["problems"][0], refused["total"] - 1
+    text = f"{first['line']}:{first['column']} {first['message']}"
+    return f"{text} (and {more} more)" if more > 0 else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +308,7 @@ def rows(jobs: Mapping[str, Job], summary: Summary, stands: Standing, now: float
         Row(
             name=name,
             job=job,
-            totals=summary.jobs.get(name, Totals()),
+            totals=_tidied(summary.jobs.get(name, Totals())),
             pause=stands.pauses.get(name),
             next_slot=_next_slot(job, stands.pauses.get(name), now) if job else None,
         )
@@ -289,11 +317,79 @@ def rows(jobs: Mapping[str, Job], summary: Summary, stands: Standing, now: float
     ]
 
 
+def _tidied(totals: Totals) -> Totals:
+    troubles = {
+        cause: replace(trouble, first=tidy(trouble.first), last=tidy(trouble.last))
+        for cause, trouble in totals.troubles.items()
+    }
+    last_run = totals.last_run
+    return replace(totals, last_run=last_run and tidy(last_run), troubles=troubles)
+
+
+def tidy(run: Run) -> Run:
+    """Return the record without fields of a wrong type: a file can hold anything."""
+    return cast("Run", {key: value for key, value in run.items() if _fits(key, value)})
+
+
+def _fits(key: str, value: object) -> bool:
+    if key in {"started_at", "finished_at", "last_scheduled_at"}:
+        with suppress(TypeError, ValueError):
+            return value is None or parse_rfc3339(cast("str", value)) > 0
+        return False
+    if key in {"status_code", "late_ms", "duration_ms", "response_bytes"}:
+        return value is None or isinstance(value, int)
+    if key == "response_headers":
+        return isinstance(value, dict)
+    return isinstance(value, str) or key in {"v", "seq", "count", "labels", "truncated"}
+
+
 def _next_slot(job: Job, pause: Pause | None, now: float) -> int | None:
     if not job.enabled:
         return None
     free = math.ceil(pause.until) - 1 if pause else now  # a slot at its end is not held (T10)
     return next_slot(job.schedule, max(now, free))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report shows, read at the instant `now`.
+
+    The window is [since, until), `since` None for everything. `runs` are newest first, None when
+    neither one job nor an outcome was asked for. `log` is the place that was read. Without
+    `knows_jobs` there was no valid jobs file, so that no job can be said to be removed.
+    """
+
+    rows: Sequence[Row]
+    runs: Sequence[Run] | None
+    first: Run | None
+    stands: Standing
+    since: float | None
+    until: float
+    now: float
+    log: str
+    knows_jobs: bool = True
+
+    @property
+    def begins_at(self) -> float | None:
+        """Where the window begins: at the first record if nothing else was asked for."""
+        if self.since is None and self.first:
+            return parse_rfc3339(self.first["scheduled_at"])
+        return self.since
+
+    def as_json(self) -> dict[str, object]:
+        """Return the object of `report -o json`."""
+        begins_at = self.begins_at
+        shape: dict[str, object] = {
+            "since": None if begins_at is None else rfc3339(begins_at),
+            "until": rfc3339(int(self.until)),
+            "jobs": [row.as_json() for row in self.rows],
+        }
+        return shape if self.runs is None else shape | {"runs": self.runs}
+
+
+def has_labels(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Say whether every wanted label is there with its value."""
+    return wanted.items() <= labels.items()
 
 
 def parse_labels(texts: Iterable[str]) -> dict[str, str]:

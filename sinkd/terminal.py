@@ -5,9 +5,13 @@ nor a letter or digit is shown as its code, so that no text can move the cursor,
 write to the clipboard or reverse the reading direction.
 """
 
+import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
+
+import click
 
 _ELLIPSIS: Final = "…"
 
@@ -48,6 +52,18 @@ def pad(text: str, cells: int, side: str = "<") -> str:
     """Return the text filled with blanks to a width, at its end (`<`) or its start (`>`)."""
     blanks = " " * (cells - width(text))
     return blanks + text if side == ">" else text + blanks
+
+
+def columns() -> int | None:
+    """Return how wide the terminal is; None when standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def show(lines: Iterable[str], *, color: bool) -> None:
+    """Write the lines to standard output; what its encoding lacks becomes `?`."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        click.echo(line.encode(encoding, "replace").decode(encoding), color=color)
 
 
 def _escape_character(char: str) -> str:

@@ -8,7 +8,17 @@ from inline_snapshot import snapshot
 from sinkd.errors import UsageError
 from sinkd.instant import rfc3339
 from sinkd.record import REASONS
-from sinkd.report import Standing, Summary, parse_labels, rows, slots_within, standing, summarise
+from sinkd.report import (
+    InUse,
+    Refusal,
+    Standing,
+    Summary,
+    parse_labels,
+    rows,
+    slots_within,
+    standing,
+    summarise,
+)
 from sinkd.spec import Interval, Job, Request
 
 NOW = 1_795_428_000  # 2026-11-23T10:00Z
@@ -204,10 +214,10 @@ def paused(until, job="a"):
 
 def test_a_refusal_shows_until_a_file_is_accepted_or_restored():
     refused = event("config_refused", revision="b" * 64, problems=[], total=0)
-    assert standing([refused], NOW).refused == refused
+    assert standing([refused], NOW).refused == Refusal("b" * 12, "it cannot be read")
     assert standing([refused, event("config_restored", revision="a" * 64)], NOW).refused is None
     accepted = event("config_accepted", revision="c" * 64)
-    assert standing([refused, accepted], NOW) == Standing(accepted=accepted)
+    assert standing([refused, accepted], NOW) == Standing(in_use=InUse("c" * 12, NOW - 100))
 
 
 def test_a_pause_shows_until_it_is_over_or_ended():

@@ -1,0 +1,163 @@
+"""Shows the totals of each job, or the history of one job, from the files of the data directory."""
+
+import difflib
+import math
+import sys
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+from pydantic_core import to_json
+
+from sinkd import source
+from sinkd.clock import SystemClock
+from sinkd.commands.report_text import text
+from sinkd.errors import UsageError
+from sinkd.history import History
+from sinkd.record import Run
+from sinkd.report import Report, Row, Summary, has_labels, parse_labels, rows, standing, tidy
+from sinkd.revisions import read_accepted
+from sinkd.spec import Daily, Job
+from sinkd.terminal import columns, escape, show
+from sinkd.when import parse_time
+
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
+
+_FOUND: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked for: no `names` are all jobs, no `outcome` is any."""
+
+    names: Collection[str]
+    labels: Mapping[str, str]
+    outcome: str | None
+    number: int
+    since: float | None
+    until: float | None
+
+    def wants(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Say whether a job of this name, with these labels, was asked for."""
+        return (not self.names or name in self.names) and has_labels(labels, self.labels)
+
+
+def run_command(
+    settings: "Settings",
+    *,
+    jobs: Sequence[str] = (),
+    since: str | None = None,
+    until: str | None = None,
+    outcome: str | None = None,
+    labels: Sequence[str] = (),
+    number: int = 20,
+    output_format: str = "text",
+    fail_under: float | None = None,
+    now: float | None = None,
+) -> int:
+    """Print a report; 1 when a listed job is below `fail_under`. `now` is the clock's if None."""
+    now = SystemClock().wall() if now is None else now
+    history = History(settings.data_dir)
+    known = _known_jobs(settings)
+    zone = _zone(known, jobs)
+    question = _Question(
+        names=set(jobs),
+        labels=parse_labels(labels),
+        outcome=outcome,
+        number=number,
+        since=_instants(since, now, zone)[0],
+        until=_instants(until, now, zone)[-1],
+    )
+    report = _read(history, known, question, now)
+    if output_format == "json":
+        click.echo(to_json(report.as_json(), indent=2))
+    else:
+        show(text(report, columns()), color=settings.use_color(sys.stdout))
+    if count := history.unreadable:
+        lines = "1 line" if count == 1 else f"{count} lines"
+        click.echo(f"sinkd: {lines} of the run log cannot be read", err=True)
+    return _below(report.rows, fail_under)
+
+
+def _read(
+    history: History, known: Mapping[str, Job] | None, question: _Question, now: float
+) -> Report:
+    """Read the whole log once, and keep what was asked for."""
+    jobs = known or {}
+    labels = {name: dict(job.labels) for name, job in jobs.items()}
+    since = -math.inf if question.since is None else question.since
+    until = math.inf if question.until is None else question.until
+    summary = Summary(min(until, now), since, until)
+    names, listed = set(jobs), deque[Run](maxlen=question.number)
+    for run in history.runs():
+        name = run["job"]
+        names.add(name)
+        if not question.wants(name, labels.get(name) or run.get("labels", {})):
+            continue
+        if summary.add(run) and question.outcome in {None, run["outcome"]}:
+            listed.append(run)
+    _check_names(question.names, names)
+    stands = standing(history.events(), now)
+    asked = {name: job for name, job in jobs.items() if question.wants(name, labels[name])}
+    return Report(
+        rows=rows(asked, summary, stands, now),
+        runs=[*map(tidy, reversed(listed))]
+        if len(question.names) == 1 or question.outcome
+        else None,
+        first=summary.first,
+        stands=stands,
+        since=question.since,
+        until=min(until, now) if question.until is None else until,
+        now=now,
+        log=str(history.data_dir / "runs.jsonl"),
+        knows_jobs=known is not None,
+    )
+
+
+def _known_jobs(settings: "Settings") -> Mapping[str, Job] | None:
+    """Return the jobs of the file accepted last, else of `--config`; None for no valid file."""
+    accepted = read_accepted(settings.data_dir)
+    try:
+        data = accepted.data if accepted else source.read(settings.config)
+    except UsageError:
+        return None
+    spec = source.load(data).spec
+    return spec.jobs if spec else None
+
+
+def _zone(known: Mapping[str, Job] | None, names: Sequence[str]) -> str:
+    """Return the zone of times: that of the one job named, UTC for an interval job or more."""
+    job = (known or {}).get(names[0]) if len(names) == 1 else None
+    return job.schedule.timezone if job and isinstance(job.schedule, Daily) else "UTC"
+
+
+def _instants(text: str | None, now: float, zone: str) -> tuple[float | None, ...]:
+    try:
+        return (None,) if text is None else parse_time(text, now, zone)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _check_names(asked: Collection[str], names: Collection[str]) -> None:
+    for name in sorted(asked):
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean `{escape(close[0])}`?" if close else "`sinkd report` lists all"
+            message = f"no job `{escape(name)}` in the jobs file or the run log: {hint}"
+            raise UsageError(message)
+
+
+def _below(table: Sequence[Row], percent: float | None) -> int:
+    """Name the rows with fewer due slots answered by success; return the exit code."""
+    below = [row for row in table if percent is not None and row.totals.falls_under(percent)]
+    for row in below:
+        name, totals = escape(row.name), row.totals
+        click.echo(
+            f"sinkd: {name}: {totals.answered} of {totals.due} due slots were answered "
+            f"with success, that is under {percent:g} %",
+            err=True,
+        )
+    return _FOUND if below else 0
