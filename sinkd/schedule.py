@@ -136,8 +136,8 @@ def latest_slot(schedule: Schedule, at: float) -> int:
     """Return the last slot that is not later than `at`."""
     match schedule:
         case Interval():
-            step, offset = _grid(schedule)
-            return (_minute(at) - offset) // step * step + offset
+            step, offset = schedule.interval_minutes * MINUTE, schedule.start_minute * MINUTE
+            return (_minute(at) - offset) // step * step + offset  # S3
         case Daily():
             return _latest(schedule, _minute(at))
 
@@ -148,8 +148,8 @@ def count(schedule: Schedule, after: float, through: float) -> int:
         return 0
     match schedule:
         case Interval():
-            step, _ = _grid(schedule)
-            return (latest_slot(schedule, through) - latest_slot(schedule, after)) // step
+            seconds = latest_slot(schedule, through) - latest_slot(schedule, after)
+            return seconds // (schedule.interval_minutes * MINUTE)
         case Daily():
             return _count(schedule, _minute(after), _minute(through))
 
@@ -183,12 +183,6 @@ def longest_gap_seconds(schedule: Schedule, after: float, days: int = 14) -> int
 def _minute(instant: float) -> int:
     """Return the start of the minute: slots lie on whole minutes, so the rest never counts (S1)."""
     return math.floor(instant / MINUTE) * MINUTE
-
-
-def _grid(schedule: Interval) -> tuple[int, int]:
-    """Return the grid's step and its offset from the epoch, in seconds (S3)."""
-    step = schedule.interval_minutes * MINUTE
-    return step, schedule.start_minute * MINUTE % step
 
 
 # The caches below are bounded and hold what many jobs of one schedule ask for at one instant.

@@ -144,6 +144,24 @@ def test_the_nominal_date_decides_about_the_weekday():
     assert texts(saturday, "2026-03-28T12:00Z", "2026-03-30T00:00Z") == ["2026-03-29T01:30:00Z"]
 
 
+def test_a_slot_of_tomorrow_may_lie_behind_when_a_zone_turns_back_over_midnight():
+    # St John's, 2010-11-07: 02:30Z is 00:00 (UTC-2:30), 02:31Z is 23:01 on the 6th (UTC-3:30).
+    sunday = Daily(("00:00",), "America/St_Johns", ("sun",))
+    slot, at, following = instants("2010-11-07T02:30Z", "2010-11-07T02:40Z", "2010-11-14T03:30Z")
+    assert latest_slot(sunday, at) == slot
+    assert next_slot(sunday, at) == following
+    assert count(sunday, slot - 1, at) == 1
+
+
+def test_a_slot_of_yesterday_may_lie_ahead_when_a_gap_moves_it_over_midnight():
+    # Nuuk, 2026-03-29: 00:59Z is 22:59 on the 28th (UTC-2), 01:00Z is 00:00 (UTC-1).
+    saturday = Daily(("23:30",), "America/Nuuk", ("sat",))
+    before, at, slot = instants("2026-03-22T01:30Z", "2026-03-29T01:10Z", "2026-03-29T01:30Z")
+    assert latest_slot(saturday, at) == before
+    assert next_slot(saturday, at) == slot
+    assert count(saturday, at, slot) == 1
+
+
 def test_intervals_do_not_know_that_clocks_change():
     steps = list(slots(Interval(30, 0), *instants("2026-10-24T12:00Z", "2026-10-25T12:00Z")))
     assert len(steps) == 48
@@ -198,6 +216,12 @@ def test_the_longest_gap_of_a_weekday_job_is_its_weekend():
 def test_the_longest_gap_knows_that_clocks_are_set_back():
     before = parse_rfc3339("2026-10-20T00:00Z")
     assert longest_gap_seconds(Daily(("09:00",), "Europe/Paris"), before) == 25 * 3600
+
+
+def test_a_slot_lies_on_a_whole_minute_even_where_offsets_had_seconds():
+    # Monrovia kept UTC-0:44:30 until 1972.
+    slot = next_slot(Daily(("09:00",), "Africa/Monrovia"), parse_rfc3339("1971-06-01T00:00Z"))
+    assert rfc3339(slot) == "1971-06-01T09:44:00Z"
 
 
 # Texts
@@ -343,6 +367,16 @@ def test_without_system_rules_the_bundled_ones_are_used(monkeypatch):
     assert schedule.use_newest_tzdata() == schedule.TzData(IANA_VERSION, "bundled")
     monkeypatch.undo()
     schedule.use_newest_tzdata()
+
+
+def test_the_first_zone_that_is_asked_for_chooses_the_rules(system_rules):
+    assert (system_rules / "Europe/Paris").exists()  # stale: it names no version
+    nine = "Daily(('09:00',), 'Europe/Paris')"
+    code = (
+        f"from sinkd.schedule import *; from sinkd.spec import *; print(next_slot({nine}, {NOW}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+    assert int(done.stdout) == parse_rfc3339("2026-11-24T08:00Z")
 
 
 def test_rules_age_by_their_version():
