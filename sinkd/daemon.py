@@ -53,6 +53,7 @@ class Flight:
     job: Job
     promise: Promise
     trigger: Trigger
+    scheduled_at: float
     host: str
     ended: asyncio.Future[Mapping[str, Any]]
     sending: asyncio.Future[Any] | None = None
@@ -334,7 +335,7 @@ class Daemon:
             identity = run_id(name, due.slot)
             line = self.lines.claimed(job, identity, due.slot, due.trigger, self.new_trace_id())
             promise = Promise(identity, name, line, due.slot, before)
-            yield self._flight(job, promise, due.trigger, host)
+            yield Flight(job, promise, due.trigger, due.slot, host, _future())
 
     def _manual_flights(self, now: float) -> Iterable[Flight]:
         asked, self._asked = self._asked, []
@@ -350,32 +351,27 @@ class Daemon:
             elif not self.permits.take(host):
                 _refuse(answer, "as many runs as allowed are in flight")
             else:
-                flight = self._flight(job, self._manual_promise(job, now), "manual", host)
+                flight = self._manual_flight(job, now, host)
                 self.flights[name] = flight
                 answer.set_result(flight)
                 yield flight
 
-    def _flight(self, job: Job, promise: Promise, trigger: Trigger, host: str) -> Flight:
-        return Flight(job, promise, trigger, host, _future())
-
-    def _manual_promise(self, job: Job, now: float) -> Promise:
+    def _manual_flight(self, job: Job, now: float, host: str) -> Flight:
         if rfc3339(float(now)) == rfc3339(self._manual_at):
             now += 0.001  # its identity is its millisecond
         self._manual_at = now
         identity = manual_run_id(job.name, now)
         line = self.lines.claimed(job, identity, float(now), "manual", self.new_trace_id())
-        return Promise(identity, job.name, line)
+        return Flight(job, Promise(identity, job.name, line), "manual", now, host, _future())
 
     async def _fly(self, flight: Flight) -> None:
         """Send a claimed run and record its end, whatever happens (R1, R3)."""
-        line = dict(flight.promise.record)
         began = self.clock.wall()
-        slot = flight.promise.slot
-        if slot is not None and not 0 <= began - slot <= self._latest(flight.job):
-            line |= {"outcome": "missed", "reason": "stalled"}
+        if 0 <= began - flight.scheduled_at <= self._latest(flight.job):
+            ending = await self._send(flight, began)
         else:
-            line |= await self._send(flight, began)
-        run = ordered(line)
+            ending = {"outcome": "missed", "reason": "stalled"}
+        run = ordered({**flight.promise.record, **ending})
         await self.store.finish(run)
         self._land(flight)
         flight.ended.set_result(run)
@@ -386,15 +382,11 @@ class Daemon:
         return job.catch_up_seconds + decide.SEEN_LATE_SECONDS
 
     async def _send(self, flight: Flight, began: float) -> dict[str, Any]:
-        at = flight.promise.record["scheduled_at"]
-        slot = flight.promise.slot
-        scheduled = float(began) if slot is None else slot
-        attempt = Attempt(
-            flight.job, flight.run_id, scheduled, flight.trigger, flight.promise.record["trace_id"]
-        )
-        times = {"started_at": rfc3339(began), "scheduled_at": at}
-        if slot is not None:
-            times["late_ms"] = int((began - slot) * 1000)
+        """Send the request and return what its record says of it."""
+        trace_id = flight.promise.record["trace_id"]
+        attempt = Attempt(flight.job, flight.run_id, flight.scheduled_at, flight.trigger, trace_id)
+        late_ms = int((began - flight.scheduled_at) * 1000)
+        times = {"started_at": rfc3339(began), "late_ms": late_ms}
         flight.sending = asyncio.ensure_future(self.runner.run(attempt))
         try:
             answer = await flight.sending

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from sinkd import source
+from sinkd import revisions, source
 from sinkd.commit import find_commit
 from sinkd.diagnostics import Diagnostic
-from sinkd.errors import UsageError
+from sinkd.errors import ConfigError, UsageError
 from sinkd.record import Problem
 from sinkd.revisions import revision_of
 from sinkd.runlog import Offload
@@ -168,3 +168,25 @@ class Report(Protocol):
 
     def unsettled(self) -> None:
         """Take note that the file has kept changing for 10 s (C2)."""
+
+
+def last_good(data_dir: Path, path: Path) -> Candidate | None:
+    """Return the file accepted last in a data directory, if it was at this path (R13)."""
+    accepted = revisions.read_accepted(data_dir)
+    if accepted is None or accepted.path != str(path.absolute()):
+        return None
+    spec = source.load(accepted.data, accepted.path).spec
+    return Candidate(spec, accepted.data, None) if spec else None
+
+
+def begin_with(found: Candidate | Refusal, last: Candidate | None) -> tuple[Candidate, str]:
+    """Choose what a start runs, and say from where: the file, else the last good one (C6).
+
+    Raises ConfigError when there is neither.
+    """
+    if isinstance(found, Candidate):
+        return found, "file"
+    if last is None:
+        message = f"nothing is scheduled: {found.problems[0]['message']}"
+        raise ConfigError(message)
+    return last, "last_good"

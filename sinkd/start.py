@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from sinkd import __version__, control, revisions, schedule, source
+from sinkd import __version__, control, schedule
 from sinkd.clock import SystemClock
 from sinkd.daemon import Daemon
 from sinkd.errors import ConfigError, LogUnusableError, SinkdError
@@ -24,7 +24,7 @@ from sinkd.lines import Lines
 from sinkd.network import Policy
 from sinkd.permits import Permits, raise_file_limit
 from sinkd.printer import Printer
-from sinkd.reload import Candidate, Refusal, Reloader
+from sinkd.reload import Candidate, Refusal, Reloader, begin_with, last_good
 from sinkd.runner import Runner, direct_transport
 from sinkd.secrets import Secrets, default_secrets_dirs
 from sinkd.spec import Spec
@@ -95,10 +95,11 @@ async def assemble(options: Options) -> Assembly:
     clock = SystemClock()
     files = Threads("config")
     reloader = Reloader(FileWatch(options.config), files)
-    accepted = revisions.read_accepted(options.data_dir)
-    last = _last_good(accepted, options.config)
-    found = await reloader.first(accepted.revision if accepted else None)
-    first, origin = _begin_with(found, last, options)
+    last = last_good(options.data_dir, options.config)
+    found = await reloader.first(last.spec.revision if last else None)
+    if isinstance(found, Refusal):
+        sys.stderr.write(_refusal_text(found, options.config))
+    first, origin = begin_with(found, None if options.no_last_good else last)
     secrets = Secrets(
         os.environ, options.secrets_dirs or default_secrets_dirs(os.environ), options.env_prefix
     )
@@ -136,6 +137,7 @@ async def assemble(options: Options) -> Assembly:
         accepted_last=last.spec if last else Spec({}, ""),
     )
     if isinstance(found, Refusal):
+        log.error("running_last_good", config=first.spec.config)
         reloader.refused = found
         daemon.refused(found)
     return Assembly(options, daemon, first, origin, printer)
@@ -168,28 +170,6 @@ def run_and_exit(options: Options) -> None:
         sys.stderr.write(f"sinkd: {error}\n")
     sys.stderr.flush()
     os._exit(code)
-
-
-def _last_good(accepted: revisions.Accepted | None, config: Path) -> Candidate | None:
-    """Return the file accepted last, if it is one for this path (R13)."""
-    if accepted is None or accepted.path != str(config.absolute()):
-        return None
-    spec = source.load(accepted.data, accepted.path).spec
-    return Candidate(spec, accepted.data, None) if spec else None
-
-
-def _begin_with(
-    found: Candidate | Refusal, last: Candidate | None, options: Options
-) -> tuple[Candidate, str]:
-    """Choose the spec of a start: the file's, else the last good one, loudly (C6)."""
-    if isinstance(found, Candidate):
-        return found, "file"
-    sys.stderr.write(_refusal_text(found, options.config))
-    if last is None or options.no_last_good:
-        message = f"{options.config} cannot be used; nothing is scheduled"
-        raise ConfigError(message)
-    structlog.get_logger("sinkd").error("running_last_good", config=last.spec.config)
-    return last, "last_good"
 
 
 def _refusal_text(refusal: Refusal, path: Path) -> str:

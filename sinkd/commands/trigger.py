@@ -90,5 +90,5 @@ def _show(run: Mapping[str, Any], output_format: str) -> int:
         click.echo(to_json(run).decode())
     else:
         result = [run[key] for key in ("outcome", "reason", "status_code", "error") if key in run]
-        click.echo(run["run_id"], *result)
+        click.echo(" ".join(str(part) for part in (run["run_id"], *result)))
     return 0 if run.get("outcome", "success") == "success" else 1
