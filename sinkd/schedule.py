@@ -113,6 +113,11 @@ def local_time(instant: float, timezone: str) -> datetime:
     return datetime.fromtimestamp(instant, zone(timezone))
 
 
+def zone_of(schedule: Schedule) -> str:
+    """Return the name of the zone in which people think of the schedule: UTC for an interval."""
+    return schedule.timezone if isinstance(schedule, Daily) else "UTC"
+
+
 def instant_at(moment: datetime, timezone: str, *, fold: Literal[0, 1] = 0) -> int:
     """Return the instant of a naive local date and time, read as RFC 5545 3.3.5 says (S4).
 

@@ -1,0 +1,186 @@
+"""Shows upcoming slots, from the jobs file; the run log is asked only who is paused."""
+
+import difflib
+import heapq
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import click
+from pydantic_core import to_json
+
+from sinkd import source
+from sinkd.clock import SystemClock
+from sinkd.errors import SinkdError, UsageError
+from sinkd.history import History
+from sinkd.instant import duration_text, rfc3339
+from sinkd.load import busiest, chart, least_used, load_by_minute
+from sinkd.report import standing
+from sinkd.schedule import local_time, slots, zone_names, zone_of
+from sinkd.spec import Job, Spec
+from sinkd.state import Pause
+from sinkd.terminal import align, escape, pad, show
+from sinkd.when import parse_time
+
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
+
+Due: TypeAlias = tuple[int, str]  # a slot and the name of its job
+
+_FIRST_LINE_CELLS: Final = 76
+
+
+def run_command(
+    settings: "Settings",
+    *,
+    jobs: Sequence[str] = (),
+    number: int = 10,
+    start: str | None = None,
+    zone: str | None = None,
+    load: bool = False,
+    output_format: str = "text",
+    now: float | None = None,
+) -> int:
+    """Print the next slots of the jobs named, or of all. `now` is the clock's if None."""
+    now = int(SystemClock().wall() if now is None else now)  # as the first line shows it
+    spec = _spec(settings)
+    named = _named(jobs, spec.jobs)
+    _check(zone, load=load, output_format=output_format)
+    after = now if start is None else _instant(start, now, named)
+    due = list(islice(_upcoming(named or spec.jobs.values(), after), number))
+    if output_format == "json":
+        click.echo(to_json([_as_json(*each, spec, zone, now) for each in due], indent=2))
+    else:
+        lines = [
+            _first_line(f"{settings.config.name}, {len(spec.jobs)} jobs", zone, now),
+            *_lines(due, spec, _pauses(settings, now), zone, now),
+            *(_strip(spec, now) if load else ()),
+        ]
+        show(lines, color=settings.use_color(sys.stdout))
+    for job in named:
+        if not job.enabled:
+            click.echo(f"sinkd: {job.name} has no slots: it is `enabled: false`", err=True)
+    return 0
+
+
+def _spec(settings: "Settings") -> Spec:
+    path = settings.config
+    loaded = source.load(source.read(path), str(path))
+    if loaded.spec is None:
+        places = [
+            f"{path}:{found['line']}:{found['column']}: error[{found['code']}] {found['message']}"
+            for found in source.problems(loaded.diagnostics)
+        ]
+        message = "\n".join([f"{path} has errors, so no slots; see `sinkd validate`", *places])
+        raise SinkdError(message)
+    return loaded.spec
+
+
+def _named(names: Sequence[str], jobs: Mapping[str, Job]) -> list[Job]:
+    for name in names:
+        if name not in jobs:
+            message = f"no job is named `{escape(name)}`{_suggestion(name, jobs)}"
+            raise UsageError(message)
+    return [jobs[name] for name in dict.fromkeys(names)]
+
+
+def _check(zone: str | None, *, load: bool, output_format: str) -> None:
+    if zone is not None and zone not in zone_names():
+        message = f"`{escape(zone)}` is no IANA time zone{_suggestion(zone, zone_names())}"
+        raise UsageError(message)
+    if load and output_format == "json":
+        message = "`--load` draws a strip, which has no JSON: leave one of the two out"
+        raise UsageError(message)
+
+
+def _suggestion(name: str, names: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, names, 1)
+    return f": did you mean `{close[0]}`?" if close else ""
+
+
+def _instant(text: str, now: float, named: Sequence[Job]) -> float:
+    """Return the instant of a TIME, in a fold the first one; in the zone of the one job named."""
+    zone = zone_of(named[0].schedule) if len(named) == 1 else "UTC"
+    try:
+        return parse_time(text, now, zone)[0]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _upcoming(jobs: Iterable[Job], after: float) -> Iterator[Due]:
+    """Yield the slots of the enabled jobs in time order, endlessly; of one minute by name."""
+    return heapq.merge(*(_slots(job, after) for job in jobs if job.enabled))
+
+
+def _slots(job: Job, after: float) -> Iterator[Due]:
+    return ((slot, job.name) for slot in slots(job.schedule, after))
+
+
+def _as_json(slot: int, name: str, spec: Spec, zone: str | None, now: int) -> Mapping[str, object]:
+    local = local_time(slot, zone or zone_of(spec.jobs[name].schedule))
+    return {
+        "job": name,
+        "scheduled_at": rfc3339(slot),
+        "local": local.isoformat(),
+        "in_seconds": slot - now,
+    }
+
+
+def _pauses(settings: "Settings", now: float) -> Mapping[str, Pause]:
+    if not settings.data_dir.is_dir():  # nothing has run yet
+        return {}
+    return standing(History(settings.data_dir).events(), now).pauses
+
+
+def _first_line(summary: str, zone: str | None, now: int) -> str:
+    clock = f"{local_time(now, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
+    if zone:
+        clock += f", {local_time(now, zone):%H:%M:%S} {zone}"
+    return clock + pad(f"   {summary}", _FIRST_LINE_CELLS - len(clock), ">")
+
+
+def _lines(
+    due: Sequence[Due], spec: Spec, pauses: Mapping[str, Pause], zone: str | None, now: int
+) -> list[str]:
+    instants = [slot for slot, _ in due]
+    requests = [spec.jobs[name].request for _, name in due]
+    columns = [
+        _times(instants, "UTC", now),
+        *([_times(instants, zone, now)] if zone else []),
+        _waits(instants, now),
+        [name for _, name in due],
+        [request.method for request in requests],
+        [request.public_url for request in requests],
+        [_hold(slot, pauses.get(name), now) for slot, name in due],
+    ]
+    return align(zip(*columns, strict=True), "<" * len(columns), gap="   ")
+
+
+def _times(instants: Sequence[float], zone: str, now: int) -> list[str]:
+    """Return the local times of a column, all with their date when one is of another day."""
+    local = [local_time(instant, zone) for instant in instants]
+    today = local_time(now, zone).date()
+    pattern = "%H:%M" if all(time.date() == today for time in local) else "%Y-%m-%d %H:%M"
+    return [time.strftime(pattern) for time in local]
+
+
+def _waits(instants: Sequence[int], now: int) -> list[str]:
+    durations = [duration_text(abs(instant - now)) for instant in instants]
+    cells = max(map(len, durations), default=0)
+    return [
+        f"in {pad(duration, cells, '>')}" if instant >= now else f"{duration} ago"
+        for instant, duration in zip(instants, durations, strict=True)
+    ]
+
+
+def _hold(slot: int, pause: Pause | None, now: int) -> str:
+    if pause is None or slot >= pause.until:
+        return ""
+    return f"paused until {_times([pause.until], 'UTC', now)[0]}"
+
+
+def _strip(spec: Spec, now: int) -> list[str]:
+    load = load_by_minute(spec, now)
+    title = f"Runs started in a minute of the hour (most: {busiest(load)})"
+    return ["", title, *chart({" ": load}).splitlines(), "  " + least_used(load)]
