@@ -24,7 +24,7 @@ from sinkd.lines import Lines
 from sinkd.network import Policy
 from sinkd.permits import Permits, raise_file_limit
 from sinkd.printer import Printer
-from sinkd.reload import Candidate, Refusal, Reloader, begin_with, last_good
+from sinkd.reload import Candidate, Config, Refusal, Reloader, begin_with, last_good
 from sinkd.runner import Runner, direct_transport
 from sinkd.secrets import Secrets, default_secrets_dirs
 from sinkd.spec import Spec
@@ -78,7 +78,6 @@ class Assembly:
     daemon: Daemon
     first: Candidate
     source: str
-    printer: Printer | None
 
     def started(self) -> dict[str, object]:
         """Return what the event `started` says of this process."""
@@ -86,15 +85,21 @@ class Assembly:
         return {"version": __version__, "pid": os.getpid(), "host": os.uname().nodename, **named}
 
 
-async def assemble(options: Options) -> Assembly:
+async def assemble(
+    options: Options,
+    *,
+    config: Config | None = None,
+    show: Callable[[bytes], None] | None = None,
+) -> Assembly:
     """Read the jobs file, then open the data directory: nothing is touched before a spec is there.
 
+    `config` stands for the file at `options.config`; `show` is handed each durable public line.
     Raises ConfigError without a valid file or last good one (C6), LockedError, LogUnusableError.
     """
     log = structlog.get_logger("sinkd")
     clock = SystemClock()
     files = Threads("config")
-    reloader = Reloader(FileWatch(options.config), files)
+    reloader = Reloader(config or FileWatch(options.config), files)
     last = last_good(options.data_dir, options.config)
     found = await reloader.first(last.spec.revision if last else None)
     if isinstance(found, Refusal):
@@ -109,10 +114,8 @@ async def assemble(options: Options) -> Assembly:
     log.info("tzdata", version=rules.version, source=rules.source)
     if rules.age_days(clock.wall()) > STALE_TZDATA_DAYS:
         log.warning("tzdata_stale", version=rules.version, fix="upgrade the package tzdata")
-    printer = Printer(sys.stdout.fileno()) if options.print_runs else None
     try:
         storage = Storage(options.data_dir)
-        show = printer.show if printer else None
         store = Store(storage, clock, Threads("writer"), tzdata=rules.version, show=show)
     except OSError as error:
         message = f"{options.data_dir}: {error.strerror}; sinkd cannot keep its run log there"
@@ -140,13 +143,21 @@ async def assemble(options: Options) -> Assembly:
         log.error("running_last_good", config=first.spec.config)
         reloader.refused = found
         daemon.refused(found)
-    return Assembly(options, daemon, first, origin, printer)
+    return Assembly(options, daemon, first, origin)
 
 
 async def run(options: Options) -> None:
     """Run the daemon until a signal stops it; raises what `errors` says a command ends with."""
-    assembly = await assemble(options)
-    daemon, notifier = assembly.daemon, Notifier.from_environment()
+    printer = Printer(sys.stdout.fileno()) if options.print_runs else None
+    await serve(await assemble(options, show=printer.show if printer else None))
+    if printer:
+        printer.close()
+
+
+async def serve(assembly: Assembly) -> None:
+    """Run an assembled daemon, under signals, supervisor and control socket, until it stops."""
+    daemon, options = assembly.daemon, assembly.options
+    notifier = Notifier.from_environment()
     _on_signals(daemon)
     daemon.passed = _supervised(daemon, notifier)
     async with AsyncExitStack() as stack:
@@ -156,8 +167,6 @@ async def run(options: Options) -> None:
             beating = asyncio.create_task(beat(options.heartbeat_url, daemon.runner, is_well))
             stack.callback(beating.cancel)
         await daemon.run(assembly.first, source=assembly.source, started=assembly.started())
-    if assembly.printer:
-        assembly.printer.close()
 
 
 def run_and_exit(options: Options) -> None:
