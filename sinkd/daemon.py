@@ -76,7 +76,8 @@ class _Due:
 class Daemon:
     """Runs one spec after another over one store until `stop` is called.
 
-    `new_trace_id` returns 32 hex digits; `passed` is called after each pass of the loop.
+    `new_trace_id` returns 32 hex digits; `passed` is called after each pass of the loop, which naps
+    for `nap_seconds` at most: waking more often changes no record (law 5).
     """
 
     store: Store
@@ -89,6 +90,7 @@ class Daemon:
     lines: Lines
     new_trace_id: Callable[[], str]
     drain_seconds: float = 8
+    nap_seconds: float = NAP_SECONDS
     passed: Callable[[], None] = lambda: None
     log: Any = field(default_factory=lambda: structlog.get_logger("sinkd"))
 
@@ -224,9 +226,9 @@ class Daemon:
 
     async def _nap(self) -> None:
         """Sleep until the next slot, a nudge, or a second, whichever is first (T1)."""
-        now = self.clock.wall()
         due = self._agenda.next_slot()
-        seconds = NAP_SECONDS if due is None else min(NAP_SECONDS, max(0.0, due - now))
+        left = self.nap_seconds if due is None else due - self.clock.wall()
+        seconds = min(self.nap_seconds, max(0.0, left))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._nudge.wait()
@@ -235,7 +237,7 @@ class Daemon:
     def _look_at_clocks(self) -> float:
         """Read the clocks, and write down what they say of the time since the last pass (T6)."""
         now = Reading(self.clock.wall(), self.clock.monotonic(), self.clock.boottime())
-        self._lapse = lapse(self._seen, now) if self._seen else Lapse()
+        self._lapse = lapse(self._seen, now, self.nap_seconds) if self._seen else Lapse()
         log = self.store.log
         if self._lapse.suspended:
             log.event("suspended", seconds=round(self._lapse.suspended, 3))

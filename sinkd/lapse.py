@@ -36,13 +36,13 @@ class Lapse:
         return "clock_step" if self.stepped > 0 else "stalled"
 
 
-def lapse(before: Reading, after: Reading) -> Lapse:
-    """Return what happened between two readings that a waking loop takes at most a second apart."""
+def lapse(before: Reading, after: Reading, nap_seconds: float) -> Lapse:
+    """Return what happened between two readings of a loop that meant to sleep so long at most."""
     running = after.monotonic - before.monotonic
     passed = after.boottime - before.boottime
     asleep, stepped = passed - running, after.wall - before.wall - passed
     return Lapse(
         suspended=asleep if asleep > STEP_SECONDS else 0,
         stepped=stepped if abs(stepped) > STEP_SECONDS else 0,
-        stalled=running if running > STALL_SECONDS else 0,
+        stalled=running if running - nap_seconds > STALL_SECONDS else 0,
     )

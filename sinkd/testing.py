@@ -25,10 +25,10 @@ import httpx
 import structlog
 
 from sinkd import __version__, schedule
-from sinkd.daemon import Daemon
+from sinkd.daemon import NAP_SECONDS, Daemon
 from sinkd.errors import UsageError
 from sinkd.history import History
-from sinkd.instant import parse_rfc3339
+from sinkd.instant import MINUTE, parse_rfc3339
 from sinkd.lines import Lines
 from sinkd.permits import Permits
 from sinkd.record import Event, Run
@@ -193,6 +193,7 @@ class World:
     storage: Callable[[Path], Storage] = Storage
     max_in_flight: int = 1024
     drain_seconds: float = 8
+    nap_seconds: float = NAP_SECONDS
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -217,6 +218,7 @@ class World:
             lines=Lines(rules.version),
             new_trace_id=lambda: f"{self._random.getrandbits(128):032x}",
             drain_seconds=self.drain_seconds,
+            nap_seconds=self.nap_seconds,
             accepted_last=last.spec if last else Spec({}, ""),
             log=structlog.wrap_logger(structlog.ReturnLogger(), processors=[]),
         )
@@ -288,6 +290,7 @@ def simulate(
             answer,
             env or {},
             seed,
+            nap_seconds=MINUTE,  # nothing steps the clock here, so nothing needs a second look
         )
         life = await world.start()
         await asyncio.sleep(hours * 3600)
