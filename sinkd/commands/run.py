@@ -37,7 +37,7 @@ def run_command(
     return 0
 
 
-def configure_log(log_format: str, *, colors: bool) -> None:
+def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -> None:
     """Send the diagnostic log to stderr, for people or as JSON; libraries stay silent."""
     renderer: Any = structlog.processors.JSONRenderer()
     if log_format == "console":
@@ -48,7 +48,7 @@ def configure_log(log_format: str, *, colors: bool) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
