@@ -15,7 +15,7 @@ demo: .venv/sinkd.installed ## try sinkd: an example agent, four jobs, their run
 	@$(BIN)/sinkd demo $(if $(PORT),--port $(PORT)) $$(test -t 0 || echo --once)
 
 test: .venv/tests.installed ## run every test; tests/README.md says how long each part may take
-	@$(BIN)/pytest -n auto
+	@SINKD_PROPERTY_SECONDS=20 $(BIN)/pytest -n auto
 
 check: lint ## run the linters and the fast tests, in under 90 seconds
 	@$(BIN)/pytest -n auto -m 'not slow and not e2e'

@@ -33,7 +33,7 @@ from sinkd.spec import WEEKDAYS, Daily, Interval
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = parse_rfc3339("2026-11-23T10:02:40Z")
-SECONDS = float(os.environ.get("SINKD_PROPERTY_SECONDS", "5"))  # for all properties together
+SECONDS = float(os.environ.get("SINKD_PROPERTY_SECONDS", "3"))  # for all properties together
 
 
 def rows(name):

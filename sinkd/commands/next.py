@@ -53,7 +53,7 @@ def run_command(
         click.echo(to_json([_as_json(*each, spec, zone, now) for each in due], indent=2))
     else:
         lines = [
-            _first_line(f"{settings.config.name}, {len(spec.jobs)} jobs", zone, now),
+            _first_line(f"{settings.config.name}, {_amount(spec.jobs)}", zone, now),
             *_lines(due, spec, _pauses(settings, now), zone, now),
             *(_strip(spec, now) if load else ()),
         ]
@@ -133,6 +133,10 @@ def _pauses(settings: "Settings", now: float) -> Mapping[str, Pause]:
     return standing(History(settings.data_dir).events(), now).pauses
 
 
+def _amount(jobs: Collection[str]) -> str:
+    return "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
+
+
 def _first_line(summary: str, zone: str | None, now: int) -> str:
     clock = f"{local_time(now, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
     if zone:
@@ -183,4 +187,4 @@ def _hold(slot: int, pause: Pause | None, now: int) -> str:
 def _strip(spec: Spec, now: int) -> list[str]:
     load = load_by_minute(spec, now)
     title = f"Runs started in a minute of the hour (most: {busiest(load)})"
-    return ["", title, *chart({" ": load}).splitlines(), "  " + least_used(load)]
+    return ["", title, *chart({"": load}).splitlines(), least_used(load)]
