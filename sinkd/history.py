@@ -11,11 +11,11 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeAlias, TypeGuard, TypeVar, cast
+from typing import IO, Any, Final, Literal, TypeAlias, TypeGuard, cast, overload
 
 from pydantic_core import from_json
 
@@ -24,7 +24,6 @@ from sinkd.instant import parse_rfc3339
 from sinkd.record import VERSION, Event, Run
 
 Stem: TypeAlias = Literal["runs", "events"]
-Record = TypeVar("Record", Run, Event)
 
 LINE_CAP_BYTES: Final = 64 * 1024
 _BLOCK_BYTES: Final = 256 * 1024
@@ -45,43 +44,53 @@ class History:
 
     def runs(self, since: float | None = None, until: float | None = None) -> Iterator[Run]:
         """Yield the run records, oldest first; only those with a slot in [since, until)."""
-        records = self._records("runs", is_run)
+        records = (run for _, run in self.entries("runs"))
         if since is None and until is None:
             return records
         return (run for run in records if _overlaps(run, since, until))
 
     def runs_backwards(self) -> Iterator[Run]:
         """Yield the run records, newest first."""
-        return self._records("runs", is_run, backwards=True)
+        return (run for _, run in self.entries("runs", backwards=True))
 
     def events(self) -> Iterator[Event]:
         """Yield the events, oldest first."""
-        return self._records("events", is_event)
+        return (event for _, event in self.entries("events"))
 
     def events_backwards(self) -> Iterator[Event]:
         """Yield the events, newest first."""
-        return self._records("events", is_event, backwards=True)
+        return (event for _, event in self.entries("events", backwards=True))
+
+    @overload
+    def entries(
+        self, stem: Literal["runs"], *, backwards: bool = False
+    ) -> Iterator[tuple[bytes, Run]]: ...
+
+    @overload
+    def entries(
+        self, stem: Literal["events"], *, backwards: bool = False
+    ) -> Iterator[tuple[bytes, Event]]: ...
+
+    def entries(self, stem: Stem, *, backwards: bool = False) -> Iterator[tuple[bytes, Any]]:
+        """Yield each line that holds a record, and the record; oldest or newest first."""
+        accepts = is_run if stem == "runs" else is_event
+        for line in self.lines(stem, backwards=backwards):
+            record = parse(line)
+            if accepts(record):
+                yield line, record
+            elif line.endswith(b"\n") or len(line) > LINE_CAP_BYTES:
+                self.unreadable += 1
 
     def lines(self, stem: Stem, *, backwards: bool = False) -> Iterator[bytes]:
         """Yield every line as it stands in the files; only a file's last may lack its newline.
 
         A line over the cap is cut, but stays over it, so that `parse` returns None.
         """
-        read = _backwards if backwards else _forwards
+        read = _backwards if backwards else forwards
         for file in self._files(stem, backwards=backwards):
             try:
                 yield from read(file)
             except _DAMAGE:
-                self.unreadable += 1
-
-    def _records(
-        self, stem: Stem, accepts: Callable[[object], TypeGuard[Record]], *, backwards: bool = False
-    ) -> Iterator[Record]:
-        for line in self.lines(stem, backwards=backwards):
-            record = parse(line)
-            if accepts(record):
-                yield record
-            elif line.endswith(b"\n") or len(line) > LINE_CAP_BYTES:
                 self.unreadable += 1
 
     def _files(self, stem: Stem, *, backwards: bool) -> Iterator[IO[bytes]]:
@@ -174,8 +183,8 @@ def _overlaps(run: Run, since: float | None, until: float | None) -> bool:
     return (since is None or last >= since) and (until is None or first < until)
 
 
-def _forwards(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a file, first to last."""
+def forwards(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file, first to last; one over the cap is cut, but stays over it."""
     while line := file.readline(LINE_CAP_BYTES + 1):
         yield line
         while len(line) > LINE_CAP_BYTES and not line.endswith(b"\n"):
@@ -221,7 +230,7 @@ def _decompressed_backwards(file: gzip.GzipFile) -> Iterator[bytes]:
 def _first_seq(path: Path) -> int:
     """Return the `seq` of a file's first readable record, 0 when its beginning has none."""
     with _open(path) as file, suppress(*_DAMAGE):
-        for line in islice(_forwards(file), 100):
+        for line in islice(forwards(file), 100):
             record = parse(line)
             if is_run(record) or is_event(record):
                 return record["seq"]

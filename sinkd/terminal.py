@@ -66,6 +66,13 @@ def show(lines: Iterable[str], *, color: bool) -> None:
         click.echo(line.encode(encoding, "replace").decode(encoding), color=color)
 
 
+def warn_of_unreadable(lines: int) -> None:
+    """Say on standard error how many lines of the run log were skipped (R7)."""
+    if lines:
+        count = "1 line" if lines == 1 else f"{lines} lines"
+        click.echo(f"sinkd: {count} of the run log cannot be read", err=True)
+
+
 def _escape_character(char: str) -> str:
     if " " <= char <= "~" or (char > "\x7f" and char.isalnum()):
         return char

@@ -178,7 +178,7 @@ def test_a_log_that_cannot_be_opened_is_named(tmp_path):
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 50))
 def test_reading_backwards_is_reading_forwards_reversed(pieces, block):
     content = b"\n".join(pieces)
-    forth = list(history._forwards(io.BytesIO(content)))
+    forth = list(history.forwards(io.BytesIO(content)))
     assert list(history._backwards(io.BytesIO(content), block)) == forth[::-1]
     assert b"".join(forth) == content
     assert all(line.endswith(b"\n") for line in forth[:-1])

@@ -20,7 +20,7 @@ from sinkd.record import Run
 from sinkd.report import Report, Row, Summary, has_labels, parse_labels, rows, standing, tidy
 from sinkd.revisions import read_accepted
 from sinkd.spec import Daily, Job
-from sinkd.terminal import columns, escape, show
+from sinkd.terminal import columns, escape, show, warn_of_unreadable
 from sinkd.when import parse_time
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def run_command(
         click.echo(to_json(report.as_json(), indent=2))
     else:
         show(text(report, columns()), color=settings.use_color(sys.stdout))
-    if count := history.unreadable:
-        lines = "1 line" if count == 1 else f"{count} lines"
-        click.echo(f"sinkd: {lines} of the run log cannot be read", err=True)
+    warn_of_unreadable(history.unreadable)
     return _below(report.rows, fail_under)
 
 
