@@ -25,7 +25,7 @@ from sinkd.instant import DAY, MINUTE
 from sinkd.spec import WEEKDAYS, Daily, Interval, Schedule
 
 _UNUSABLE_ZONES = {"localtime", "Factory", "posixrules"}
-_ABBREVIATION = re.compile(r"[CEHMW][ES]T|MET|[CEMP]ST\dC?[CEMP]DT|(Etc/)?GMT[+-]\d+")
+_ABBREVIATION = re.compile(r"[CEMW]ET|[EHM]ST|[CEMP]ST\d[CEMP]DT|(Etc/)?GMT[+-]\d+")
 _IANA_VERSION = re.compile(r"(?:# version )?(\d{4}[a-z]+)\s*")
 _LISTED = 4  # how many minutes or times `describe` spells out
 
