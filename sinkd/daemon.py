@@ -192,6 +192,8 @@ class Daemon:
         if first.spec.revision != self.accepted_last.revision:
             self.store.keep(first.data, self.reloader.path, now)
             self._announce(first)
+        if self.reloader.refused:
+            self.refused(self.reloader.refused)
         self._look_for_secrets()
 
     def _end_schedule(self, name: str, before: str | None, now: float) -> None:
@@ -360,7 +362,7 @@ class Daemon:
 
     def _manual_flight(self, job: Job, now: float, host: str) -> Flight:
         if rfc3339(float(now)) == rfc3339(self._manual_at):
-            now += 0.001  # its identity is its millisecond
+            now += 0.0015  # its identity is its millisecond, cut
         self._manual_at = now
         identity = manual_run_id(job.name, now)
         line = self.lines.claimed(job, identity, float(now), "manual", self.new_trace_id())
@@ -393,7 +395,9 @@ class Daemon:
         try:
             answer = await flight.sending
         except asyncio.CancelledError:
-            return {**times, **interrupted({}, "shutdown")}
+            if flight.sending.cancelled() and self._stopping:
+                return {**times, **interrupted({}, "shutdown")}
+            raise
         if answer.reason == "secret":
             self._look_for_secrets()
         return {**times, "finished_at": rfc3339(self.clock.wall()), **answer.fields()}

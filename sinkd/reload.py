@@ -87,7 +87,9 @@ class Reloader:
         found = await self._read()
         if not (isinstance(found, bytes) and revision_of(found) == accepted):
             found = await self._settled(found, lambda: None)
-        return await self._check(found)
+        result = await self._check(found)
+        self.refused = result if isinstance(result, Refusal) else None
+        return result
 
     async def serve(self, report: "Report") -> None:
         """Follow the file for ever, telling `report` what became of each change."""

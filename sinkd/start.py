@@ -139,10 +139,8 @@ async def assemble(
         drain_seconds=options.drain_seconds,
         accepted_last=last.spec if last else Spec({}, ""),
     )
-    if isinstance(found, Refusal):
+    if origin == "last_good":
         log.error("running_last_good", config=first.spec.config)
-        reloader.refused = found
-        daemon.refused(found)
     return Assembly(options, daemon, first, origin)
 
 

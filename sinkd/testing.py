@@ -32,7 +32,7 @@ from sinkd.instant import MINUTE, parse_rfc3339
 from sinkd.lines import Lines
 from sinkd.permits import Permits
 from sinkd.record import Event, Run
-from sinkd.reload import Refusal, Reloader, begin_with, last_good
+from sinkd.reload import Reloader, begin_with, last_good
 from sinkd.runner import Runner
 from sinkd.secrets import Secrets
 from sinkd.spec import Spec
@@ -43,6 +43,7 @@ Result = TypeVar("Result")
 Answer: TypeAlias = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 
 CONFIG_POLL_SECONDS: Final = 15
+START_SECONDS: Final = 0.1  # what a start has written by then is durable
 
 
 class DeadlockError(RuntimeError):
@@ -222,10 +223,10 @@ class World:
             accepted_last=last.spec if last else Spec({}, ""),
             log=structlog.wrap_logger(structlog.ReturnLogger(), processors=[]),
         )
-        if isinstance(found, Refusal):
-            daemon.refused(found)
         started = {"version": __version__, "pid": 1, "host": "virtual"}
-        return Life(daemon, asyncio.create_task(daemon.run(first, source=origin, started=started)))
+        running = asyncio.create_task(daemon.run(first, source=origin, started=started))
+        await asyncio.sleep(START_SECONDS)
+        return Life(daemon, running)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.sent.append(Sent(self.clock.wall(), request))
@@ -244,6 +245,12 @@ class Life:
         """Stop it as SIGTERM does, and wait until it has drained."""
         self.daemon.stop("SIGTERM")
         await self.running
+        self.daemon.store.close()
+
+    async def crash(self) -> None:
+        """End it as `kill -9` does: nothing more is sent or written."""
+        self.running.cancel()
+        await asyncio.wait([self.running])
         self.daemon.store.close()
 
 
