@@ -287,7 +287,7 @@ async def _attempt(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        sock.settimeout(0)
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:
         sock.close()
