@@ -269,6 +269,16 @@ def trigger(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return run_command(settings, **options)
 
 
+@_command("sinkd status --alive", posix=True)
+@click.option("--alive", is_flag=True, required=True, help="Exit 0 while a daemon runs, else 1.")
+@click.pass_obj
+def status(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Say whether a daemon runs: the health check of containers."""
+    from sinkd.commands.status import run_command
+
+    return run_command(settings, **options)
+
+
 @_command("sinkd report", "sinkd report trading-bot --since -7d", "sinkd report --outcome failure")
 @click.argument("jobs", nargs=-1, metavar="[JOB...]")
 @click.option("--since", metavar="TIME", help="From this instant on. [default: the first record]")

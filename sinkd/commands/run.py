@@ -3,18 +3,20 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from sinkd.cli import Settings
 from sinkd.errors import UsageError
 from sinkd.network import Policy
 from sinkd.start import Options, run_and_exit
 
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
+
 
 def run_command(
-    settings: Settings,
+    settings: "Settings",
     *,
     network: str,
     allow_host: tuple[str, ...],

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic_core import to_json
 
 from sinkd import control, source
-from sinkd.cli import Settings
 from sinkd.clock import SystemClock
 from sinkd.errors import SinkdError, UsageError
 from sinkd.record import manual_run_id
@@ -18,9 +17,12 @@ from sinkd.spec import Job
 from sinkd.start import Options, assemble
 from sinkd.storage import is_locked
 
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
+
 
 def run_command(
-    settings: Settings, *, job: str, dry_run: bool, no_wait: bool, output_format: str
+    settings: "Settings", *, job: str, dry_run: bool, no_wait: bool, output_format: str
 ) -> int:
     """Fire the job through the daemon, or by ourselves when none runs; exit 0 on success."""
     if dry_run:
@@ -32,7 +34,7 @@ def run_command(
     return _show(asyncio.run(work), output_format)
 
 
-def _show_request(settings: Settings, name: str) -> int:
+def _show_request(settings: "Settings", name: str) -> int:
     """Print the request that would be sent, secrets masked."""
     clock = SystemClock()
     now = clock.wall()
@@ -48,7 +50,7 @@ def _show_request(settings: Settings, name: str) -> int:
     return 0
 
 
-def _job(settings: Settings, name: str) -> Job:
+def _job(settings: "Settings", name: str) -> Job:
     data = source.read(settings.config)
     loaded = source.load(data, str(settings.config))
     if loaded.spec is None:
@@ -60,7 +62,7 @@ def _job(settings: Settings, name: str) -> Job:
     return loaded.spec.jobs[name]
 
 
-async def _through_daemon(settings: Settings, job: str, *, wait: bool) -> Mapping[str, Any]:
+async def _through_daemon(settings: "Settings", job: str, *, wait: bool) -> Mapping[str, Any]:
     """Return the run's record, or only its id when nobody waits for the end."""
     request = {"do": "trigger", "job": job, "wait": wait}
     reply: dict[str, Any] = {"refused": "the daemon closed the connection"}
@@ -78,7 +80,7 @@ async def _through_daemon(settings: Settings, job: str, *, wait: bool) -> Mappin
     return run
 
 
-async def _alone(settings: Settings, job: str) -> Mapping[str, Any]:
+async def _alone(settings: "Settings", job: str) -> Mapping[str, Any]:
     """Take the lock and fire the job in this process; the schedule is left alone."""
     _job(settings, job)
     assembly = await assemble(Options(settings.config, settings.data_dir))
