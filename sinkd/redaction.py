@@ -24,6 +24,11 @@ def is_credential(header: str) -> bool:
     return _CREDENTIAL.fullmatch(header) is not None
 
 
+def printable(data: bytes) -> str:
+    r"""Return bytes as one line of printable ASCII, the others as `\xNN`."""
+    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in data)  # noqa: PLR2004
+
+
 class Redactor:
     """Takes secrets out of texts that came from outside or may quote what did.
 
@@ -76,6 +81,7 @@ def _forms(value: str) -> Iterator[str]:
     """Yield the value as programs quote it: plain, base64, percent-encoded, JSON, `repr`."""
     data = value.encode(errors="surrogateescape")
     yield value
+    yield printable(data)
     yield base64.b64encode(data).decode().rstrip("=")
     yield base64.urlsafe_b64encode(data).decode().rstrip("=")
     for encoded in (quote(value, safe=""), quote(value), quote_plus(value)):

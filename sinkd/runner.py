@@ -25,7 +25,7 @@ from sinkd.grammar import references, target
 from sinkd.instant import rfc3339
 from sinkd.network import Policy
 from sinkd.record import ERROR_LIMIT_CHARACTERS, FailureReason, Phase, Trigger
-from sinkd.redaction import is_credential
+from sinkd.redaction import is_credential, printable
 from sinkd.resolver import Resolver
 from sinkd.secrets import MASK, Masked, MissingSecret, Secrets
 from sinkd.spec import Job, JSONValue, Request
@@ -34,6 +34,7 @@ from sinkd.wire import Cause, Connection, FailedError, Origin, Progress, Wire, d
 BODY_LIMIT_BYTES: Final = 1024 * 1024
 HEADER_LIMIT_CHARACTERS: Final = 256
 PING_SECONDS: Final = 10
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 
@@ -200,13 +201,13 @@ class Runner:
         for name in capture:
             values = [v for n, v in response.headers.raw if n.lower() == name.encode()]
             if values:
-                shown = self._secrets.redactor.header(name, _printable(b", ".join(values)))
+                shown = self._secrets.redactor.header(name, printable(b", ".join(values)))
                 found[name] = shown[:HEADER_LIMIT_CHARACTERS]
         return found
 
     def _failure(self, cause: Cause, reading: _Reading) -> Answer:
         text = f"{cause.phase}: {cause.text}" if cause.phase else cause.text
-        shown = self._secrets.redactor.redact(_printable(text.encode(errors="replace")))
+        shown = self._secrets.redactor.redact(printable(text.encode(errors="replace")))
         return _answer(
             reading,
             outcome="failure",
@@ -330,14 +331,15 @@ def _checked(prepared: Prepared, progress: Progress) -> httpx.Request:
     try:
         url = httpx.URL(prepared.url)
         wanted = target(prepared.url)
-    except (httpx.InvalidURL, ValueError):
-        raise FailedError(
-            Cause("policy", None, "the URL with its references resolved is no URL")
-        ) from None
-    default_port = 443 if url.scheme == "https" else 80
+        default_port = DEFAULT_PORTS[wanted.scheme]
+    except (httpx.InvalidURL, ValueError, KeyError):
+        text = "the URL with its references resolved is no URL"
+        raise FailedError(Cause("policy", None, text)) from None
+    host, path = wanted.host.lower().encode(), wanted.path_and_query.encode()
     meant = (url.scheme, url.raw_host, url.port or default_port, url.raw_path)
-    if meant != (wanted[0], wanted[1].lower().encode(), wanted[2], wanted[3].encode()):
-        raise FailedError(Cause("policy", None, "the URL would be read as another one by httpx"))
+    if meant != (wanted.scheme, host, wanted.port, path):
+        text = "the URL would be read as another one by httpx"
+        raise FailedError(Cause("policy", None, text))
     return httpx.Request(
         prepared.method,
         url,
@@ -360,11 +362,6 @@ def _encoded(body: JSONValue) -> bytes:
 def _span_id(run_id: str) -> str:
     """Return the parent span of a run's `traceparent`: the same bytes for the same run."""
     return hashlib.sha256(run_id.encode()).hexdigest()[:16]
-
-
-def _printable(data: bytes) -> str:
-    r"""Return bytes as one line of printable ASCII, the others as `\xNN`."""
-    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in data)  # noqa: PLR2004
 
 
 _CONNECTION_HEADERS: Final = (("Accept-Encoding", "identity"), ("Connection", "close"))
@@ -393,8 +390,8 @@ class Direct(httpx.AsyncBaseTransport):
         """Send the request and return the head of its answer; raises FailedError."""
         progress: Progress = request.extensions.get("progress") or Progress()
         url = request.url
-        tls = url.scheme == "https"
-        origin = Origin(url.raw_host.decode(), url.port or (443 if tls else 80), tls)
+        port = url.port or DEFAULT_PORTS[url.scheme]
+        origin = Origin(url.raw_host.decode(), port, tls=url.scheme == "https")
         body = await request.aread()
         connection = await self._wire.open(origin, progress)
         try:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinkd.redaction import REDACTED, Redactor, is_credential
+from sinkd.redaction import REDACTED, Redactor, is_credential, printable
 
 FORMS = [
     str,
@@ -25,12 +25,13 @@ FORMS = [
     lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
     lambda value: repr(value.encode())[2:-1],
     repr,
+    lambda value: printable(value.encode()),
 ]
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    "value", ["s3cr3t-value", "p/a+s s?w", 'q"uo\\te', "two\nlines", "pässword"]
+    "value", ["s3cr3t-value", "p/a+s s?w", 'q"uo\\te', "two\nlines", "pässword", "bé'\\x"]
 )
 def test_a_known_value_is_gone_in_every_form_that_programs_quote_it_in(value, form):
     redactor = Redactor()
