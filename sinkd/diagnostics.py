@@ -4,11 +4,19 @@ A `Diagnostic` holds all that any output format shows; renderers add nothing and
 Lines and columns count characters from 1; a span ends before its end column.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+import itertools
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 Severity = Literal["error", "warning"]
+
+
+_COLORS: Final = {"error": "1;31", "warning": "1;33", "gutter": "34", "bold": "1"}
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_Paint: TypeAlias = Callable[[str, str], str]
 
 
 class Rule(NamedTuple):
@@ -104,12 +112,15 @@ def quoted(text: str, limit: int = 60) -> str:
     """Return a text from the file as it may stand in a message: in backticks, harmless, short."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    return "`" + _harmless(text).replace("→", " ") + "`"
+    return f"`{_harmless(text)}`"
 
 
 def _harmless(text: str) -> str:
-    """Show a tab as an arrow and what cannot be printed as U+FFFD: files do not write to terminals."""
-    if text.isascii() and text.isprintable():
+    """Show a tab as an arrow, and what cannot be printed as U+FFFD.
+
+    A jobs file must not be able to write to a terminal, or to begin a line of a CI log.
+    """
+    if text.isprintable():
         return text
     return "".join(
         "→" if character == "\t" else character if character.isprintable() else "\ufffd"
@@ -117,9 +128,154 @@ def _harmless(text: str) -> str:
     )
 
 
-def counts(diagnostics: Iterable[Diagnostic]) -> dict[str, int]:
-    """Return how many errors and warnings there are, and how many have a safe fix."""
+class Counts(NamedTuple):
+    """How many errors and warnings there are, and how many of both have a safe fix."""
+
+    errors: int
+    warnings: int
+    fixable: int
+
+
+def count(diagnostics: Iterable[Diagnostic]) -> Counts:
+    """Count the diagnostics."""
     found = list(diagnostics)
     errors = sum(diagnostic.severity == "error" for diagnostic in found)
     fixable = sum(diagnostic.fix is not None and diagnostic.fix.safe for diagnostic in found)
-    return {"errors": errors, "warnings": len(found) - errors, "fixable": fixable}
+    return Counts(errors, len(found) - errors, fixable)
+
+
+def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return the diagnostics with each warning as an error."""
+    return [replace(diagnostic, severity="error") for diagnostic in diagnostics]
+
+
+def as_text(path: str, text: str, diagnostics: Collection[Diagnostic], *, color: bool) -> str:
+    """Return the diagnostics of one file for a terminal, each with its lines, and a summary."""
+    lines = _LINE_BREAK.split(text)
+    paint = _paint if color else _plain
+    blocks = [_block(path, lines, diagnostic, paint) for diagnostic in diagnostics]
+    return "\n\n".join([*blocks, summary(path, diagnostics)])
+
+
+def summary(path: str, diagnostics: Iterable[Diagnostic]) -> str:
+    """Return how many problems a file has and what `--fix` can do about them."""
+    errors, warnings, fixable = count(diagnostics)
+    text = f"{path}: {_number(errors, 'error')}"
+    if warnings:
+        text += f", {_number(warnings, 'warning')}"
+    if fixable:
+        text += f". {fixable:,} can be fixed with `sinkd validate --fix`."
+    return text
+
+
+def _number(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def as_concise(path: str, diagnostics: Iterable[Diagnostic]) -> str:
+    """Return a line for each diagnostic: `jobs.yaml:5:7: error[SNK101] message (label)`."""
+    return "\n".join(
+        f"{path}:{found.span.line}:{found.span.column}: {found.severity}[{found.code}] "
+        f"{found.message}" + (f" ({found.label})" if found.label else "")
+        for found in diagnostics
+    )
+
+
+def as_json(files: Mapping[str, Iterable[Diagnostic]]) -> dict[str, Any]:
+    """Return the diagnostics of each file as product.md declares them."""
+    found = [(path, diagnostic) for path, listed in files.items() for diagnostic in listed]
+    return {
+        "files": list(files),
+        "diagnostics": [_json(path, diagnostic) for path, diagnostic in found],
+        "summary": count(diagnostic for _, diagnostic in found)._asdict(),
+    }
+
+
+def _json(path: str, found: Diagnostic) -> dict[str, Any]:
+    fix = found.fix
+    return {
+        "code": found.code,
+        "severity": found.severity,
+        "message": found.message,
+        "label": found.label,
+        "path": path,
+        "job": found.job,
+        "range": _json_range(found.span),
+        "help": list(found.help),
+        "related": [{"range": _json_range(span), "label": label} for span, label in found.related],
+        "fix": fix and {"range": _json_range(fix.span), "text": fix.text, "safe": fix.safe},
+    }
+
+
+def _json_range(span: Span) -> dict[str, dict[str, int]]:
+    return {
+        "start": {"line": span.line, "column": span.column},
+        "end": {"line": span.end_line, "column": span.end_column},
+    }
+
+
+def _paint(color: str, text: str) -> str:
+    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m"
+
+
+def _plain(_: str, text: str) -> str:
+    return text
+
+
+def _block(path: str, lines: Sequence[str], found: Diagnostic, paint: _Paint) -> str:
+    """Return a diagnostic with the lines that it is about."""
+    marks = [(found.span, "^", found.label), *((span, "-", label) for span, label in found.related)]
+    shown = {span.line for span, _, _ in marks}
+    if found.context:
+        shown.add(found.context)
+    width = len(str(max(shown)))
+    gutter = paint("gutter", f"{'':{width}} |")
+    head = paint(found.severity, f"{found.severity}[{found.code}]")
+    result = [
+        f"{head}: {paint('bold', found.message)}",
+        f"{'':{width}}{paint('gutter', '-->')} {path}:{found.span.line}:{found.span.column}",
+        gutter,
+    ]
+    before = 0
+    for line in _with_single_gaps(shown):
+        if before and line > before + 1:
+            result.append(paint("gutter", f"{'':{width}} :"))
+        before = line
+        text = lines[line - 1] if line <= len(lines) else ""
+        result.append(f"{paint('gutter', f'{line:>{width}} |')} {_harmless(text)}".rstrip())
+        for span, mark, label in marks:
+            if span.line == line:
+                under = _underline(text, span, mark)
+                note = paint(found.severity if mark == "^" else "gutter", f"{under[1]} {label}")
+                result.append(f"{gutter} {under[0]}{note}".rstrip())
+    if found.help:
+        result.append(gutter)
+        equals = paint("gutter", f"{'':{width}} =")
+        result += [f"{equals} help: {text}" for text in found.help]
+    return "\n".join(result)
+
+
+def _with_single_gaps(lines: Iterable[int]) -> list[int]:
+    """Add the lines that stand alone between two that are shown."""
+    shown = sorted(lines)
+    gaps = [line + 1 for line, after in itertools.pairwise(shown) if after == line + 2]
+    return sorted([*shown, *gaps])
+
+
+def _underline(line: str, span: Span, mark: str) -> tuple[str, str]:
+    """Return the blanks and the marks below a span, by the width that a terminal gives them."""
+    start = span.column - 1
+    end = span.end_column - 1 if span.end_line == span.line else len(line.rstrip())
+    return " " * _width(line[:start]), mark * max(1, _width(line[start:end]))
+
+
+def _width(text: str) -> int:
+    """Return how many columns a text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.combining(character)
+        else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )

@@ -13,7 +13,7 @@ import bisect
 import functools
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -26,7 +26,7 @@ DEPTH_LIMIT: Final = 32
 EVENTS_LIMIT: Final = 5_000_000
 PROBLEMS_LIMIT: Final = 1000
 
-Location: TypeAlias = Sequence[str | int]
+Location: TypeAlias = tuple[str | int, ...]
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
@@ -135,6 +135,23 @@ class Document:
                 return key, node, False
         return key, node, True
 
+    def location(self, node: int) -> Location:
+        """Return the keys and indices that lead to a value; those of a lost value end early."""
+        location: list[str | int] = []
+        here = 0
+        while here != node:
+            children = self.children(here)
+            if isinstance(children, dict):
+                inside = [(key, value) for key, (_, value) in children.items()]
+            else:
+                inside = list(enumerate(children))
+            part = next((p for p in inside if p[1] <= node < self.following[p[1]]), None)
+            if part is None:
+                break
+            location.append(part[0])
+            here = part[1]
+        return tuple(location)
+
     def report(self, problem: Diagnostic) -> None:
         """Add a problem; after a thousand the text is given up."""
         self.problems.append(problem)
@@ -173,13 +190,17 @@ def read(text: str) -> Document:
     return document
 
 
+def _events(text: str) -> Iterator[Any]:
+    return yaml.parse(text, Loader=_Parser)
+
+
 def _check_characters(document: Document) -> None:
     for found in _FORBIDDEN.finditer(document.text):
         document.report(syntax.forbidden_character(document, found))
 
 
 def _check_size(document: Document) -> None:
-    for number, event in enumerate(yaml.parse(document.text, Loader=_Parser)):
+    for number, event in enumerate(_events(document.text)):
         if number >= EVENTS_LIMIT:
             index = event.start_mark.index
             message = f"the file has more than {EVENTS_LIMIT:,} parts"
@@ -210,7 +231,7 @@ def _build(document: Document) -> None:
         document.values,
     )
     frames = [_Frame([], -1)]
-    for event in yaml.parse(document.text, Loader=_Parser):
+    for event in _events(document.text):
         kind = type(event)
         if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             frame = frames.pop()

@@ -4,32 +4,30 @@ A place is found wrong once: what follows from a first mistake is not said again
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 from sinkd.diagnostics import RULES, Diagnostic, Edit, Related, Span
 from sinkd.document import Document, Location
-
-TOP: Final[Location] = ()
+from sinkd.grammar import Flaw
 
 
 class Findings:
-    """The diagnostics of one document; its own problems are the first."""
+    """The diagnostics of one document; its own problems are the first.
+
+    A location is the keys and indices that lead to a value; where a method takes `key`, True
+    means the key of the value instead of the value.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.diagnostics = list(document.problems)
-        self._wrong = {
-            problem.span[:2] for problem in document.problems if problem.code != "SNK003"
-        }
+        self.diagnostics = [self._with_job(problem) for problem in document.problems]
+        self._wrong = {found.span[:2] for found in self.diagnostics if found.code != "SNK003"}
 
     @property
-    def data(self) -> Any:  # noqa: ANN401 (what the file holds)
-        """The document's data."""
-        return self.document.data
-
-    def is_wrong(self, location: Location, *, key: bool = False) -> bool:
-        """Say whether an error was found at this place already."""
-        return self.span(location, key=key)[:2] in self._wrong
+    def has_errors(self) -> bool:
+        """Whether anything found so far is an error."""
+        return any(found.severity == "error" for found in self.diagnostics)
 
     def add(
         self,
@@ -39,66 +37,84 @@ class Findings:
         label: str = "",
         *,
         key: bool = False,
-        within: tuple[int, int] | None = None,
+        span: Span | None = None,
         help: Iterable[str] = (),  # noqa: A002 (a diagnostic's word)
-        related: Iterable[tuple[Location, str]] = (),
+        related: Iterable[Related] = (),
         fix: Edit | None = None,
     ) -> None:
-        """Add a finding at a value, or at its `key`; `within`: offsets in the text of a scalar."""
+        """Add a finding at a location, or at a `span` in its text."""
         whole = self.span(location, key=key)
-        span = self.part(location, *within, key=key) if within else whole
-        severity = RULES[code].severity
-        if severity == "error":
+        rule = RULES[code]
+        if rule.severity == "error" and code != "SNK102":  # several things may lack at one place
             if whole[:2] in self._wrong:
                 return
             self._wrong.add(whole[:2])
-        job, line = self._job(location)
-        self.diagnostics.append(
-            Diagnostic(
-                code,
-                message,
-                span,
-                label,
-                tuple(help),
-                tuple(Related(self.span(place), text) for place, text in related),
-                job,
-                fix,
-                line,
-                severity,
-            )
-        )
+        found = Diagnostic(
+            code, message, span or whole, label, tuple(help), tuple(related), fix=fix,
+            severity=rule.severity,
+        )  # fmt: skip
+        self.diagnostics.append(self._with_name(found, location))
+
+    def add_flaw(self, code: str, location: Location, flaw: Flaw, *, key: bool = False) -> None:
+        """Add what the grammar found wrong with a text."""
+        span = self.part(location, flaw.start, flaw.end, key=key)
+        fix = None
+        if span and flaw.replacement is not None:
+            fix = Edit(span, flaw.replacement, flaw.safe)
+        code = "SNK114" if flaw.of_reference else code
+        self.add(code, location, flaw.message, flaw.label, key=key, span=span, fix=fix)
+
+    def value(self, location: Location) -> Any:  # noqa: ANN401 (what the file holds)
+        """Return the data at a location, or None."""
+        _, node, exists = self.document.find(location)
+        return self.document.values[node] if exists else None
 
     def span(self, location: Location, *, key: bool = False) -> Span:
-        """Return where a value stands, or its key."""
-        key_node, node, _ = self.document.find(location)
-        return self.document.node_span(key_node if key and key_node is not None else node)
+        """Return where a value stands."""
+        return self.document.node_span(self._node(location, key=key))
 
     def raw(self, location: Location) -> str:
         """Return a value as it is written."""
-        return self.document.raw(self.document.find(location)[1])
+        return self.document.raw(self._node(location, key=False))
 
-    def part(self, location: Location, start: int, end: int, *, key: bool = False) -> Span:
-        """Return where [start, end) of a scalar's text stands.
+    def part(self, location: Location, start: int, end: int, *, key: bool = False) -> Span | None:
+        """Return where [start, end) of a scalar's text stands, at least one character.
 
-        That is the whole scalar when escapes or folded lines make offsets differ.
+        None where escapes or folded lines make the offsets differ from those in the file.
         """
         document = self.document
-        key_node, node, _ = document.find(location)
-        node = key_node if key and key_node is not None else node
+        node = self._node(location, key=key)
         text, raw = document.values[node], document.raw(node)
         shift = raw.find(text) if isinstance(text, str) else -1
         if shift not in {0, 1}:
-            return document.node_span(node)
+            return None
         begin = document.starts[node] + shift
-        return document.span(begin + start, begin + max(end, start + 1))
+        return document.span(begin + start, begin + end)
 
-    def _job(self, location: Location) -> tuple[str | None, int | None]:
-        """Return the name of the job that a place is in, and the line of it."""
+    def _node(self, location: Location, *, key: bool) -> int:
+        key_node, node, _ = self.document.find(location)
+        return key_node if key and key_node is not None else node
+
+    def _with_name(self, found: Diagnostic, location: Location) -> Diagnostic:
+        """Say which job a finding is about, and which line names it."""
         if len(location) < 2 or location[0] != "jobs":  # noqa: PLR2004 (a job's place)
-            return None, None
+            return found
         place = (*location[:2], "name")
-        _, node, exists = self.document.find(place)
-        name = self.document.values[node]
-        if not exists or not isinstance(name, str):
-            return None, None
-        return name, self.document.node_span(node).line
+        name = self.value(place)
+        if not isinstance(name, str):
+            return found
+        alone = found.code in {"SNK003", "SNK110"}  # these show the other place instead
+        return replace(found, job=name, context=None if alone else self.span(place).line)
+
+    def _with_job(self, problem: Diagnostic) -> Diagnostic:
+        """Find the job that a problem of the document stands in."""
+        document = self.document
+        if not document.finished:
+            return problem
+        _, node, exists = document.find(("jobs",))
+        if exists and isinstance(document.values[node], list):
+            for number, job in enumerate(document.children(node)):
+                span = document.node_span(job)
+                if span[:2] <= problem.span[:2] < span[2:]:
+                    return self._with_name(problem, ("jobs", number))
+        return problem

@@ -19,12 +19,14 @@ TIME_OF_DAY: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 HEADER_NAME: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 5.6.2, token
 URL_LIMIT_CHARACTERS: Final = 2048
 
-_REFERENCE = r"\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^\s{}$]+)\}"
+_REFERENCE = r"\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[!-#%-z|~]+)\}"
 SIGNING_SECRET: Final = rf"^{_REFERENCE}([ \t]+{_REFERENCE})*$"
 
-_DOLLAR = re.compile(r"\$\$\{|\$\{(?P<kind>[A-Za-z]*):?(?P<name>[^{}]*)\}|\$\{")
+_DOLLAR = re.compile(r"\$\$\{|\$\{(?:(?P<kind>env|file):(?P<name>[^{}]*)|[^{}]*)\}|\$\{")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FILE_NAME = re.compile(r"[!-~]+")
+_FILE_NAME = re.compile(r"[!-#%-z|~]+")  # printable ASCII without blank, `$`, `{`, `}`
+_SIGNING_SECRET = re.compile(SIGNING_SECRET)
+_TIME_OF_DAY = re.compile(TIME_OF_DAY)
 _HEADER_NAME = re.compile(HEADER_NAME)
 _AUTHORITY = re.compile(r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)")
 _HOST = re.compile(r"(?=.{1,253}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
@@ -50,13 +52,17 @@ class Flaw:
     """What is wrong with a text between two of its offsets, and what to write.
 
     Neither sentence quotes more of the text than a name or a single character: the text may be
-    a secret.
+    a secret. `replacement` is for the text between the offsets; `safe` when it cannot change
+    what the author meant.
     """
 
     message: str
     label: str
     start: int
     end: int
+    replacement: str | None = None
+    safe: bool = False
+    of_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +95,8 @@ def split(text: str) -> list[str | Reference]:
     position = 0
     for found in _DOLLAR.finditer(text):
         parts.append(text[position : found.start()])
-        kind = found["kind"]
-        if kind == "env" or kind == "file":  # noqa: PLR1714 (mypy narrows by comparison)
-            parts.append(Reference(kind, found["name"]))
+        if found["kind"]:
+            parts.append(Reference("env" if found["kind"] == "env" else "file", found["name"]))
         else:
             parts.append("${")
         position = found.end()
@@ -108,41 +113,41 @@ def references(text: str) -> list[Reference]:
 
 def reference_flaw(text: str) -> Flaw | None:
     """Say what is wrong with the first wrong `${` of a text."""
-    for found in _DOLLAR.finditer(text):
-        if found[0] != "$${" and (complaint := _reference_complaint(found)):
-            return Flaw(*complaint, *found.span())
+    for found in _DOLLAR.finditer(text) if "${" in text else ():
+        if found[0] != "$${" and (flaw := _wrong_reference(found)):
+            return flaw
     return None
 
 
-def _reference_complaint(found: re.Match[str]) -> tuple[str, str] | None:
+def _wrong_reference(found: re.Match[str]) -> Flaw | None:
     kind, name = found["kind"], found["name"]
-    if kind is None:
-        return "a `${` is never closed", "write `$${` for the two characters themselves"
+    replacement = None
     if kind == "env":
         if _ENV_NAME.fullmatch(name):
             return None
-        return (
-            "this is not the name of an environment variable",
-            "a letter or `_`, then letters, digits and `_`",
-        )
-    if kind == "file":
-        if _FILE_NAME.fullmatch(name) and "$" not in name and ".." not in name.split("/"):
+        message = "this is not the name of an environment variable"
+        label = "a letter or `_`, then letters, digits and `_`"
+    elif kind == "file":
+        if _FILE_NAME.fullmatch(name) and ".." not in name.split("/"):
             return None
-        return (
-            "this is not the name of a secret file",
-            "a path below the secrets directory, without blanks and `..`",
-        )
-    return (
-        "this reference is not known",
-        "write `${env:NAME}`, `${file:NAME}`, or `$${` for the two characters themselves",
-    )
+        message = "this is not the name of a secret file"
+        label = "a path below the secrets directory, without blanks and `..`"
+    elif found[0] == "${":
+        message = "this `${` begins no reference"
+        label = "write `$${` for the two characters themselves"
+        replacement = "$${"
+    else:
+        message = "this reference is not known"
+        label = "write `${env:NAME}` or `${file:NAME}`; `$${` for the two characters themselves"
+        if _ENV_NAME.fullmatch(word := found[0][2:-1]):
+            replacement = f"${{env:{word}}}"
+            label = f"did you mean `{replacement}`?"
+    return Flaw(message, label, *found.span(), replacement, of_reference=True)
 
 
 def _without_references(text: str) -> str:
     """Put harmless letters in the place of references, so that offsets stay."""
-    return _DOLLAR.sub(
-        lambda found: "x" * len(found[0]) if found["kind"] in {"env", "file"} else found[0], text
-    )
+    return _DOLLAR.sub(lambda found: "x" * len(found[0]) if found["kind"] else found[0], text)
 
 
 def url_flaw(text: str) -> Flaw | None:
@@ -163,13 +168,17 @@ def url_flaw(text: str) -> Flaw | None:
 
 def _scheme_flaw(text: str) -> Flaw:
     scheme, separator, _ = text.partition("://")
+    lower = scheme.lower()
     if not separator:
-        return Flaw("a URL begins with `http://` or `https://`", "no scheme here", 0, len(text))
-    if references(scheme):
-        message = "a reference may stand in the path and query only"
-        return Flaw(message, "write the scheme out", 0, len(scheme))
-    label = f"write `{scheme.lower()}`" if scheme.lower() in {"http", "https"} else "not this one"
-    return Flaw("the scheme of a URL is `http` or `https`", label, 0, len(scheme))
+        message, label = "a URL begins with `http://` or `https://`", "write `https://…`"
+        return Flaw(message, label, 0, len(text), f"https://{text}" if _HOST.match(text) else None)
+    if "${" in scheme:
+        message = "a reference may stand in path and query only"
+        return Flaw(message, "write the scheme out", 0, len(scheme), of_reference=True)
+    message = "the scheme of a URL is `http` or `https`"
+    if lower in {"http", "https"}:
+        return Flaw(message, f"write `{lower}`", 0, len(scheme), lower, safe=True)
+    return Flaw(message, "not this one", 0, len(scheme))
 
 
 def _authority_flaw(authority: str, start: int) -> Flaw | None:
@@ -179,8 +188,8 @@ def _authority_flaw(authority: str, start: int) -> Flaw | None:
         at = start + authority.rindex("@") + 1
         return Flaw(message, "use a header with a reference, as `${env:NAME}`", start, at)
     if "${" in authority:
-        message = "a reference may stand in the path and query only"
-        return Flaw(message, "write the host and port out", start, end)
+        message = "a reference may stand in path and query only"
+        return Flaw(message, "write host and port out", start, end, of_reference=True)
     host, port = _host_and_port(authority)
     if (complaint := _host_complaint(host)) is not None:
         return Flaw(*complaint, start, start + max(len(host), 1))
@@ -224,7 +233,7 @@ def _is_address(text: str, kind: type[ipaddress.IPv4Address] | type[ipaddress.IP
 def _target_flaw(text: str, start: int) -> Flaw | None:
     """Say what is wrong with path and query, which begin at `start`."""
     if found := _NOT_IN_A_TARGET.search(text, start):
-        return Flaw(*_character_complaint(found[0]), *found.span())
+        return _character_flaw(found)
     path_end = len(text) if (question := text.find("?", start)) < 0 else question
     if found := _DOT_SEGMENT.search(text, start, path_end):
         message = "a path cannot hold `.` or `..` as a part"
@@ -232,19 +241,18 @@ def _target_flaw(text: str, start: int) -> Flaw | None:
     return None
 
 
-def _character_complaint(character: str) -> tuple[str, str]:
-    match character:
-        case "#":
-            return "a URL here has no fragment", "servers never see what follows `#`: remove it"
-        case "%":
-            return "a `%` in a URL is followed by two hex digits", "write `%25` for `%` itself"
-        case _ if not character.isascii():
-            return "a URL is ASCII", "percent-encode the UTF-8 bytes of this character"
-        case " ":
-            return "a URL holds no blank", "write `%20`"
-        case _:
-            code = f"%{ord(character):02X}"
-            return "this character cannot stand in a URL", f"write `{code}`"
+def _character_flaw(found: re.Match[str]) -> Flaw:
+    character = found[0]
+    if character == "#":
+        message, label = "a URL here has no fragment", "servers never see it: remove it"
+        return Flaw(message, label, found.start(), len(found.string))
+    if character == "%":
+        message, label = "a `%` in a URL is followed by two hex digits", "write `%25` for `%`"
+        return Flaw(message, label, *found.span())
+    encoded = "".join(f"%{byte:02X}" for byte in character.encode(errors="replace"))
+    message = "a URL is ASCII" if not character.isascii() else "this cannot stand in a URL"
+    safe = character.isprintable() and character != " "
+    return Flaw(message, f"write `{encoded}`", *found.span(), encoded, safe)
 
 
 def target(url: str) -> Target:
@@ -264,11 +272,26 @@ def target(url: str) -> Target:
     )
 
 
+def is_time_of_day(text: str) -> bool:
+    """Say whether a text is a time of day, `HH:MM`."""
+    return _TIME_OF_DAY.fullmatch(text) is not None
+
+
+def is_signing_secret(text: str) -> bool:
+    """Say whether a text is one reference, or several with blanks between."""
+    return _SIGNING_SECRET.fullmatch(text) is not None
+
+
+def is_header_name(text: str) -> bool:
+    """Say whether a text is a header's name (RFC 9110 5.6.2, token)."""
+    return _HEADER_NAME.fullmatch(text) is not None
+
+
 def header_name_flaw(name: str, *, signed: bool = False) -> Flaw | None:
     """Say why a job cannot set this header (H8); `signed`: sinkd signs the request."""
     lower = name.lower()
     whole = (0, len(name))
-    if not _HEADER_NAME.fullmatch(name):
+    if not is_header_name(name):
         return Flaw("this is not a header name", "letters, digits and `-`", *whole)
     if lower in _OPENSINK:
         message = f"`{name}` cannot be set: to OpenSink it means resume"

@@ -15,6 +15,12 @@ from sinkd import grammar
 SCHEMA_ID: Final = "urn:sinkd:schema:jobs:1"
 JOBS_LIMIT: Final = 50_000
 LABELS_LIMIT: Final = 8
+BOUNDS: Final = {
+    "interval_minutes": (1, 1440),
+    "start_minute": (0, 59),
+    "timeout_seconds": (1, 3600),
+    "catch_up_minutes": (0, 720),
+}
 BODY_LIMIT_BYTES: Final = 1024 * 1024
 
 _STRICT = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
@@ -39,8 +45,8 @@ Zone: TypeAlias = Annotated[
 Timeout: TypeAlias = Annotated[
     int,
     Field(
-        ge=1,
-        le=3600,
+        ge=BOUNDS["timeout_seconds"][0],
+        le=BOUNDS["timeout_seconds"][1],
         description="Total deadline of one run: DNS, connection, request and whole answer. "
         "Default 60; 50 for a job of each minute.",
         examples=[30],
@@ -49,8 +55,8 @@ Timeout: TypeAlias = Annotated[
 CatchUp: TypeAlias = Annotated[
     int,
     Field(
-        ge=0,
-        le=720,
+        ge=BOUNDS["catch_up_minutes"][0],
+        le=BOUNDS["catch_up_minutes"][1],
         description="How late the newest due slot may still run, after sinkd was down. "
         "Default: half the interval, at most 60.",
         examples=[5],
@@ -104,8 +110,8 @@ class Schedule(TypedDict, total=False):
     interval_minutes: Annotated[
         int,
         Field(
-            ge=1,
-            le=1440,
+            ge=BOUNDS["interval_minutes"][0],
+            le=BOUNDS["interval_minutes"][1],
             description="Minutes between slots, counted in UTC, unaffected by summer time.",
             examples=[15],
         ),
@@ -113,8 +119,8 @@ class Schedule(TypedDict, total=False):
     start_minute: Annotated[
         int,
         Field(
-            ge=0,
-            le=59,
+            ge=BOUNDS["start_minute"][0],
+            le=BOUNDS["start_minute"][1],
             description="Shifts the grid: 15 with 5 is due at :05, :20, :35 and :50. Default 0.",
             examples=[5],
         ),

@@ -17,7 +17,7 @@ from typing import Final
 
 from sinkd import document as documents
 from sinkd import jobsfile, rules, shape, syntax
-from sinkd.diagnostics import Diagnostic
+from sinkd.diagnostics import Diagnostic, Span
 from sinkd.document import Document
 from sinkd.errors import UsageError
 from sinkd.findings import Findings
@@ -95,14 +95,26 @@ def load(data: bytes, path: str = "jobs.yaml") -> Loaded:  # noqa: ARG001 (calle
     with _no_garbage_collection(len(data) > BIG_FILE_BYTES):
         document = _document(data)
         findings = Findings(document)
-        file = None
-        if document.finished:
-            file = shape.check(findings)
-            rules.check(findings)
+        file = _check(findings) if document.finished else None
         diagnostics = tuple(sorted(findings.diagnostics, key=lambda found: found.span))
-        if file is None or any(found.severity == "error" for found in diagnostics):
+        if file is None or findings.has_errors:
             return Loaded(None, diagnostics)
         return Loaded(_spec(file, hashlib.sha256(data).hexdigest()), diagnostics)
+
+
+def _check(findings: Findings) -> JobsFile | None:
+    if findings.document.data is None:
+        if not findings.diagnostics:
+            label = "write `version: 1` and `jobs:`"
+            findings.diagnostics.append(
+                Diagnostic("SNK002", "the file is empty", Span(1, 1, 1, 1), label)
+            )
+        return None
+    file = shape.check(findings)
+    rules.check(findings)
+    if file is None and not findings.has_errors:
+        findings.add("SNK111", (), "the file does not have the shape that the schema shows")
+    return file
 
 
 @contextlib.contextmanager

@@ -1,0 +1,246 @@
+"""What to say about fields that are unknown, at the wrong level or missing.
+
+Other tools' words are understood: each is answered with the word of a jobs file, or with the
+reason why there is none.
+"""
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from sinkd import cron
+from sinkd.diagnostics import Edit, Related, quoted
+from sinkd.document import Location
+from sinkd.findings import Findings
+from sinkd.jobsfile import DefaultRequest, Defaults, Job, JobsFile, Request, Schedule
+
+_CRON: Final = frozenset(
+    {"cron", "crontab", "cron_schedule", "cron_expression", "schedule_expression"}
+)
+_OTHER_WORDS: Final = {
+    "id": "name", "title": "name", "job": "name", "summary": "description", "tags": "labels",
+    "uri": "url", "endpoint": "url", "href": "url", "verb": "method", "http_method": "method",
+    "payload": "body", "data": "body", "json": "body", "content": "body",
+    "http": "request", "http_request": "request", "http_target": "request",
+    "tz": "timezone", "time_zone": "timezone", "time": "at", "times": "at",
+    "weekdays": "days", "weekday": "days", "day": "days", "day_of_week": "days",
+    "secret": "signing_secret", "webhook_secret": "signing_secret", "when": "schedule",
+}  # fmt: skip
+_OTHER_WORDS_AND_UNITS: Final = {
+    "timeout": "timeout_seconds", "deadline": "timeout_seconds",
+    "attempt_deadline": "timeout_seconds",
+    "every": "interval_minutes", "interval": "interval_minutes", "minutes": "interval_minutes",
+    "period": "interval_minutes", "frequency": "interval_minutes", "offset": "start_minute",
+    "grace": "catch_up_minutes", "misfire_grace_time": "catch_up_minutes",
+    "starting_deadline_seconds": "catch_up_minutes",
+}  # fmt: skip
+_NO_RETRY: Final = "sinkd never retries: the next slot is the next run"
+_NO_COMMAND: Final = "sinkd sends HTTP requests, it runs no commands"
+_DISABLED: Final = "write `enabled: false`"
+_REFERENCE: Final = "write `${env:NAME}` where the value belongs"
+_NO_REDIRECTS: Final = "redirects are never followed"
+_NEVER: Final = {
+    "disabled": _DISABLED, "paused": _DISABLED, "suspend": _DISABLED, "suspended": _DISABLED,
+    "retry": _NO_RETRY, "retries": _NO_RETRY, "max_retries": _NO_RETRY, "retry_policy": _NO_RETRY,
+    "command": _NO_COMMAND, "script": _NO_COMMAND, "exec": _NO_COMMAND, "run": _NO_COMMAND,
+    "env": _REFERENCE, "environment": _REFERENCE, "secrets": _REFERENCE,
+    "follow_redirects": _NO_REDIRECTS, "redirects": _NO_REDIRECTS,
+    "depends_on": "sinkd chains no jobs", "needs": "sinkd chains no jobs",
+    "seconds": "sinkd counts whole minutes",
+    "jitter": "sinkd has no jitter: choose a `start_minute`",
+}  # fmt: skip
+_ADD: Final = {
+    "version": "add `version: 1`",
+    "jobs": "add `jobs:`; `jobs: []` says that there are none",
+    "name": "add `name:`, the job's identity in the run log",
+    "schedule": "add `schedule:` with `interval_minutes:` or `at:`",
+    "request": "add `request:` with at least `url:`",
+    "url": "add `url:`",
+}
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CLOSE: Final = 0.75
+_A_JOB: Final = ("jobs", 0)
+
+
+def fields(location: Location) -> tuple[str, ...]:
+    """Return the fields of the mapping at a location."""
+    match location:
+        case []:
+            model: type = JobsFile
+        case ["defaults"]:
+            model = Defaults
+        case ["defaults", _]:
+            model = DefaultRequest
+        case ["jobs", _]:
+            model = Job
+        case [*_, "schedule"]:
+            model = Schedule
+        case _:
+            model = Request
+    return tuple(model.__annotations__)
+
+
+def explain(findings: Findings, unknown: Iterable[Location], missing: Iterable[Location]) -> None:
+    """Add a finding for each unknown and each missing field, but none that only follows."""
+    answered: set[Location] = set()  # missing fields that an unknown one explains
+    misplaced: defaultdict[tuple[Location, _Home], list[Location]] = defaultdict(list)
+    for location in unknown:
+        mapping, word = location[:-1], _word(location)
+        if word in _CRON:
+            _explain_cron(findings, location)
+            answered.add((*mapping, "schedule"))
+        elif home := _home(mapping, word):
+            misplaced[mapping, home].append(location)
+            answered.add((*mapping, home.key))
+        elif known := _explain_unknown(findings, location, word):
+            answered.add((*mapping, known))
+    for (_, home), locations in misplaced.items():
+        _explain_misplaced(findings, home, locations)
+    for location in missing:
+        if location not in answered and not _is_cut(findings, location[:-1]):
+            _explain_missing(findings, location)
+
+
+def _word(location: Location) -> str:
+    """Return a key as sinkd would write it: `timeoutSeconds` is `timeout_seconds`."""
+    return _CAMEL.sub("_", str(location[-1])).replace("-", "_").replace(" ", "_").lower()
+
+
+class _Home(NamedTuple):
+    """Where a misplaced field belongs: a key, and the words for it."""
+
+    key: str
+    where: str
+    label: str
+
+
+def _home(mapping: Location, word: str) -> _Home | None:
+    here = fields(mapping)
+    if word in here:
+        return None
+    for key in ("defaults", "request", "schedule"):
+        if key in here and word in fields((*mapping, key)):
+            return _Home(key, f"under `{key}:`", f"indent under `{key}:`")
+    if not mapping and word in {*fields(_A_JOB), *fields((*_A_JOB, "request"))}:
+        return _Home("jobs", "to a job", "write it in an item of `jobs:`")
+    if mapping[:-1] == mapping[:2] and mapping[:1] == ("jobs",):
+        return _home_outside(mapping, word)
+    return None
+
+
+def _home_outside(mapping: Location, word: str) -> _Home | None:
+    """Return where a field inside of a job's `request` or `schedule` belongs."""
+    this, other = ("request", "schedule") if mapping[-1] == "request" else ("schedule", "request")
+    if word in fields((*mapping[:-1], other)):
+        return _Home(other, f"under `{other}:`", f"move it under `{other}:`")
+    if word in fields(mapping[:-1]):
+        return _Home(word, f"beside `{this}:`", f"move it out, beside `{this}:`")
+    return None
+
+
+def _explain_misplaced(findings: Findings, home: _Home, locations: list[Location]) -> None:
+    names = [f"`{location[-1]}`" for location in locations]
+    these = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    verb = "belong" if names[1:] else "belongs"
+    findings.add(
+        "SNK113",
+        locations[0],
+        f"{these} {verb} {home.where}",
+        home.label,
+        key=True,
+        related=[Related(findings.span(place, key=True), "and this") for place in locations[1:]],
+    )
+
+
+def _explain_cron(findings: Findings, location: Location) -> None:
+    expression = findings.value(location)
+    message = f"`{location[-1]}` is not a field: sinkd has no cron expressions"
+    label = "write `interval_minutes`, or `at`"
+    if isinstance(expression, str):
+        label = cron_label(expression)
+    findings.add("SNK112", location, message, label, key=True)
+
+
+def cron_label(expression: str) -> str:
+    """Say which fields of `schedule` mean the same as a cron expression, or why none do."""
+    try:
+        schedule = cron.schedule(expression)
+    except ValueError as error:
+        return str(error)
+    parts = [f"`{key}: {_flow(value)}`" for key, value in schedule.items()]
+    if "at" in schedule:
+        parts.append("a `timezone`")
+    return "write " + " and ".join([", ".join(parts[:-1]), parts[-1]])
+
+
+def _flow(value: object) -> str:
+    """Write a value as YAML in one line."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return f'"{value}"' if ":" in str(value) else str(value)
+
+
+def _explain_unknown(findings: Findings, location: Location, word: str) -> str | None:
+    """Add the finding, and return the field that was meant."""
+    mapping, key = location[:-1], str(location[-1])
+    known = fields(mapping)
+    where = f"in `{mapping[-1]}`" if mapping and isinstance(mapping[-1], str) else "here"
+    if mapping[:1] == ("jobs",) and len(mapping) == len(_A_JOB):
+        where = "in a job"
+    message = f"unknown field {quoted(key)} {where}"
+    if word in _NEVER:
+        findings.add("SNK101", location, message, _NEVER[word], key=True)
+        return None
+    meant, safe = _meant(word, known)
+    if meant is None:
+        label = "known here: " + ", ".join(f"`{name}`" for name in known)
+        findings.add("SNK101", location, message, label, key=True)
+    elif meant in findings.value(mapping):
+        findings.add("SNK101", location, message, f"`{meant}` is set already", key=True)
+    else:
+        fix = Edit(findings.span(location, key=True), meant, safe)
+        findings.add("SNK101", location, message, f"did you mean `{meant}`?", key=True, fix=fix)
+    return meant
+
+
+def _meant(word: str, known: Iterable[str]) -> tuple[str | None, bool]:
+    """Return the field that a word stands for, and whether its value can stay as it is."""
+    names = list(known)
+    if word in names:
+        return word, True
+    if _OTHER_WORDS.get(word) in names:
+        return _OTHER_WORDS[word], True
+    if _OTHER_WORDS_AND_UNITS.get(word) in names:
+        return _OTHER_WORDS_AND_UNITS[word], False
+    close = difflib.get_close_matches(word, names, 1, _CLOSE)
+    return (close[0], True) if close else (None, False)
+
+
+def _is_cut(findings: Findings, mapping: Location) -> bool:
+    """Say whether keys of a mapping were lost, as those of a merge key."""
+    span = findings.span(mapping)
+    return any(
+        span[:2] <= problem.span[:2] < span[2:]
+        for problem in findings.document.problems
+        if problem.code in {"SNK004", "SNK108"}
+    )
+
+
+def _explain_missing(findings: Findings, location: Location) -> None:
+    mapping, field = location[:-1], location[-1]
+    label = _ADD.get(str(field), f"add `{field}:`")
+    name = findings.value((*mapping, "name"))
+    match mapping:
+        case ["jobs", int()] if isinstance(name, str):
+            message = f"job {quoted(name)} has no `{field}`"
+            findings.add("SNK102", (*mapping, "name"), message, label)
+        case [] | ["jobs", int()]:
+            owner = f"job {int(mapping[1]) + 1}" if mapping else "the file"
+            first = next(iter(findings.value(mapping)), None)
+            place = mapping if first is None else (*mapping, first)
+            findings.add("SNK102", place, f"{owner} has no `{field}`", label, key=True)
+        case _:
+            message = f"`{mapping[-1]}` has no `{field}`"
+            findings.add("SNK102", mapping, message, label, key=True)

@@ -1,0 +1,272 @@
+"""What to say about a field's value of the wrong kind: the rule, and the value that was meant."""
+
+import difflib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+from sinkd.diagnostics import Edit, quoted
+from sinkd.document import Location
+from sinkd.findings import Findings
+from sinkd.jobsfile import BOUNDS, Method
+from sinkd.names import cron_label
+from sinkd.spec import WEEKDAYS
+
+_METHODS: Final = get_args(Method)
+_BOOLEANS: Final = {
+    **dict.fromkeys(("yes", "y", "on", "true", "1", "enabled", "active"), "true"),
+    **dict.fromkeys(("no", "n", "off", "false", "0", "disabled", "inactive"), "false"),
+}
+_YAML_1_1_BOOLEANS: Final = frozenset({"yes", "y", "on", "no", "n", "off"})
+_AMOUNT: Final = re.compile(r"(?P<number>[0-9][0-9_]*)(?:\.0+)? *(?P<unit>[a-z]*)", re.IGNORECASE)
+_UNITS: Final = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+}
+_CLOCK: Final = re.compile(
+    r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?::00)? ?(?P<half>am|pm)?"
+)
+
+
+def explain(
+    findings: Findings, kind: str, location: Location, context: Mapping[str, Any], *, on_key: bool
+) -> None:
+    """Add a finding for one of pydantic's kinds of error."""
+    match kind:
+        case "bool_type":
+            _boolean(findings, location)
+        case "int_type":
+            _whole_number(findings, location)
+        case "literal_error":
+            _choice(findings, location)
+        case "greater_than_equal" | "less_than_equal":
+            _range(findings, location)
+        case "too_long" | "too_short" | "string_too_long":
+            _length(findings, location, kind, context)
+        case "string_pattern_mismatch":
+            _name(findings, location, on_key=on_key)
+        case "dict_type" | "list_type":
+            _collection(findings, location, kind)
+        case "string_type":
+            _text(findings, location)
+        case _:
+            findings.add("SNK111", location, f"{_subject(location)} is not right: {kind}")
+
+
+def _subject(location: Location) -> str:
+    """Name the value in a message."""
+    match location:
+        case []:
+            return "a jobs file"
+        case ["jobs", int()]:
+            return "a job"
+        case [*_, str(key), int()]:
+            return f"an item of `{key}`"
+        case _:
+            return quoted(str(location[-1]))
+
+
+def _replace(findings: Findings, location: Location, text: str, *, safe: bool = True) -> Edit:
+    return Edit(findings.span(location), text, safe)
+
+
+def _boolean(findings: Findings, location: Location) -> None:
+    raw = findings.raw(location)
+    word = raw.strip("\"'").lower()
+    meant = _BOOLEANS.get(word)
+    advice = (
+        [f"{quoted(raw)} was a boolean in YAML 1.1; sinkd reads YAML 1.2, where it is text"]
+        if raw.lower() in _YAML_1_1_BOOLEANS
+        else []
+    )
+    findings.add(
+        "SNK103",
+        location,
+        f"{_subject(location)} must be `true` or `false`",
+        f"write `{meant}`" if meant else "neither of them",
+        help=advice,
+        fix=_replace(findings, location, meant) if meant else None,
+    )
+
+
+def _whole_number(findings: Findings, location: Location) -> None:
+    field, raw = str(location[-1]), findings.raw(location)
+    unit = field.rpartition("_")[2].removesuffix("s") + "s"
+    low, high = BOUNDS[field]
+    message = f"{_subject(location)} must be a whole number of {unit}"
+    text = raw.strip("\"'")
+    found = _AMOUNT.fullmatch(text)
+    if found and (number := _amount(found, unit)) is not None and low <= number <= high:
+        label = f"write {number} ({unit})" if found["unit"] else f"write {number}"
+        findings.add(
+            "SNK104", location, message, label, fix=_replace(findings, location, str(number))
+        )
+    elif ":" in text and (time := time_of_day(text)) and "schedule" in location:
+        label = f'write `at: "{time}"` with a `timezone`, or a minute {low} to {high}'
+        advice = f"YAML 1.1 tools read {quoted(raw)} as base-60; sinkd never does"
+        findings.add("SNK104", location, message, label, help=[advice])
+    else:
+        findings.add("SNK104", location, message, f"write a number {low} to {high:,}")
+
+
+def _amount(found: re.Match[str], unit: str) -> int | None:
+    """Return an amount such as `24h` in the field's unit, when it is a whole number of them."""
+    number, written = int(found["number"].replace("_", "")), found["unit"].lower()
+    if not written:
+        return number
+    if written not in _UNITS:
+        return None
+    amount, rest = divmod(number * _UNITS[written], _UNITS[unit])
+    return None if rest else amount
+
+
+def _choice(findings: Findings, location: Location) -> None:
+    value, raw = findings.value(location), findings.raw(location)
+    if location[-1] == "version":
+        one = str(value) in {"1", "1.0", "v1"} and value is not True
+        label = "write 1" if one else "this sinkd reads format version 1"
+        fix = _replace(findings, location, "1") if one else None
+        findings.add("SNK105", location, "`version` must be 1", label, fix=fix)
+        return
+    days = "days" in location[-2:]
+    choices = WEEKDAYS if days else _METHODS
+    word = str(value).strip()
+    short = word.lower()[:3] if days else word.upper()
+    close = difflib.get_close_matches(short, choices, 1)
+    meant = short if short in choices else close[0] if close and not days else None
+    findings.add(
+        "SNK105",
+        location,
+        f"{quoted(raw)} is not a day" if days else f"{quoted(raw)} is not a method",
+        f"write `{meant}`" if meant else "one of " + ", ".join(f"`{name}`" for name in choices),
+        fix=_replace(findings, location, meant) if meant else None,
+    )
+
+
+def _range(findings: Findings, location: Location) -> None:
+    field, value = str(location[-1]), findings.value(location)
+    low, high = BOUNDS[field]
+    advice = []
+    if field == "interval_minutes" and value > high:
+        advice = ["a longer interval would begin on an arbitrary weekday; use `at` with `days`"]
+    label = "too small" if value < low else "too large"
+    message = f"{_subject(location)} must be {low} to {high:,}"
+    findings.add("SNK109", location, message, label, help=advice)
+
+
+def _length(findings: Findings, location: Location, kind: str, context: Mapping[str, Any]) -> None:
+    limit = context.get("max_length", context.get("min_length"))
+    unit = "character" if kind == "string_too_long" else "entry"
+    bound = "at least" if kind == "too_short" else "at most"
+    units = f"{unit}s" if unit == "character" else "entries"
+    message = f"{_subject(location)} has {bound} {limit:,} {unit if limit == 1 else units}"
+    number = len(findings.value(location))
+    label = f"{number:,} here" if number else "none here"
+    findings.add("SNK109", location, message, label, key=bool(location) and unit == "entry")
+
+
+def _name(findings: Findings, location: Location, *, on_key: bool) -> None:
+    """Explain the pattern of names and label keys; `rules` explains the others."""
+    if on_key and "labels" in location:
+        text, limit, what = str(location[-1]), 32, "label"
+    elif not on_key and location[-1] == "name":
+        text, limit, what = str(findings.value(location)), 63, "name"
+    else:
+        return
+    slug = _slug(text)[:limit]
+    message = f"{quoted(text)} is not a {what} that sinkd can use"
+    label = f"write `{slug}`" if slug else "write a word such as `refresh-cache`"
+    advice = f"lower-case letters, digits, `.`, `_` and `-`, at most {limit}, no mark first"
+    fix = Edit(findings.span(location, key=on_key), slug, safe=False) if slug else None
+    findings.add("SNK107", location, message, label, key=on_key, help=[advice], fix=fix)
+
+
+def _slug(text: str) -> str:
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._]+", "-", ascii_text).strip("-._")
+
+
+def _collection(findings: Findings, location: Location, kind: str) -> None:
+    value = findings.value(location)
+    what = "mapping" if kind == "dict_type" else "list"
+    label, fix = f"not a {what}", None
+    match location:
+        case []:
+            label = "write `version: 1` and `jobs:`"
+        case ["jobs"]:
+            empty = "write `jobs: []` for no jobs"
+            label = empty if value is None else "write a list: each job begins with `- name:`"
+        case ["jobs", int()]:
+            label = "write `- name:` and the other fields below it"
+        case [*_, "schedule"] if isinstance(value, str):
+            label = cron_label(value) if " " in value else "write `{interval_minutes: …}`"
+        case [*_, "request"] if isinstance(value, str):
+            label = "write `{url: …}`"
+            text = f"{{url: {json.dumps(value)}}}"
+            fix = _replace(findings, location, text, safe=False)
+        case [*_, "headers"]:
+            label = "write `Name: value`, a line each"
+        case [*_, "capture_headers" | "days"] if isinstance(value, str):
+            text = f"[{_list_of(value)}]"
+            label, fix = f"write `{text}`", _replace(findings, location, text)
+        case [*_, "at"]:
+            _time(findings, location)
+            return
+        case _ if value is None:
+            label = "nothing here: remove the line"
+    findings.add("SNK111", location, f"{_subject(location)} must be a {what}", label, fix=fix)
+
+
+def _list_of(text: str) -> str:
+    """Write `mon-fri` and `mon, wed` as the items of a list."""
+    first, dash, last = text.lower().partition("-")
+    if dash and first[:3] in WEEKDAYS and last[:3] in WEEKDAYS:
+        days = [*WEEKDAYS, *WEEKDAYS]
+        start = days.index(first[:3])
+        return ", ".join(days[start : days.index(last[:3], start) + 1])
+    return ", ".join(re.split(r"[ ,]+", text.strip()))
+
+
+def _text(findings: Findings, location: Location) -> None:
+    value, raw = findings.value(location), findings.raw(location)
+    if location[-1] == "at" or (len(location) > 1 and location[-2] == "at"):
+        if not isinstance(value, list):
+            _time(findings, location)
+        return
+    if location[-1] == "body":
+        message = "`body` must be text, a mapping or a list"
+        findings.add("SNK116", location, message, "write it in quotes, or remove it")
+        return
+    fix = None
+    if value is None:
+        label = "nothing here: write a text, or remove the line"
+    elif isinstance(value, dict | list):
+        label = "not a mapping" if isinstance(value, dict) else "not a list"
+    else:
+        label, fix = f'write `"{raw}"`', _replace(findings, location, f'"{raw}"')
+    findings.add("SNK108", location, f"{_subject(location)} must be text", label, fix=fix)
+
+
+def _time(findings: Findings, location: Location) -> None:
+    """Explain a time of day that YAML does not read as text, such as 930."""
+    meant = time_of_day(findings.raw(location))
+    label = f'write `"{meant}"`' if meant else 'write it as `"09:00"`'
+    fix = _replace(findings, location, f'"{meant}"', safe=False) if meant else None
+    message = f"{_subject(location)} must be a time of day `HH:MM`"
+    findings.add("SNK117", location, message, label, fix=fix)
+
+
+def time_of_day(text: str) -> str | None:
+    """Return the `HH:MM` that somebody meant with `9:00`, `09:00:00`, `9.30`, `0930` or `9 pm`."""
+    if not (found := _CLOCK.fullmatch(text.strip().lower())):
+        return None
+    hour, minute, half = int(found["hour"]), int(found["minute"] or 0), found["half"]
+    if half:
+        hour = hour % 12 + (12 if half == "pm" else 0)
+    elif found["minute"] is None:
+        return None
+    return f"{hour:02}:{minute:02}" if hour < 24 and minute < 60 else None  # noqa: PLR2004 (a day)
