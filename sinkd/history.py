@@ -170,7 +170,7 @@ def _is_range(record: dict[str, Any]) -> bool:
 
 
 def _is_time(text: object) -> bool:
-    if isinstance(text, str):
+    if isinstance(text, str) and text.endswith("Z"):
         with suppress(ValueError):
             parse_rfc3339(text)
             return True

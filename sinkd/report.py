@@ -6,6 +6,7 @@ or read from a histogram.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,15 +15,15 @@ from typing import Final, TypeAlias, cast
 from sinkd.errors import UsageError
 from sinkd.histogram import Histogram
 from sinkd.instant import parse_rfc3339, rfc3339
-from sinkd.record import ConfigRefused, Event, Run
+from sinkd.record import REASONS, Run
 from sinkd.schedule import describe, next_slot
 from sinkd.spec import Job
+from sinkd.standing import Standing
 from sinkd.state import Pause
 
 STRIP_HOURS: Final = 24
 _HOUR: Final = 3600
 _CLAIMED: Final = frozenset({"success", "failure", "interrupted"})
-_OUTCOMES: Final = _CLAIMED | {"skipped", "missed"}
 
 Cause: TypeAlias = tuple[str, str]  # of a trouble: outcome; reason, for an answer with its code
 
@@ -52,21 +53,16 @@ class Trouble:
 
 @dataclass(slots=True)
 class Totals:
-    """What became of one job's runs and slots; a missed range counts each slot in the window.
+    """What became of one job's runs and slots.
 
-    `due` and `answered` count scheduled slots alone, manual runs do not. `hours` holds
-    `[successes, runs]` for each hour of the day that ends with the window, its oldest hour is 0.
-    `in_a_row` is the number of successes since the last run that was none.
+    `counts` are by outcome, a missed range counts each slot in the window; `manual` are those of
+    them that a person asked for. `hours` holds `[successes, runs]` of the 24 hours before the end
+    of the window, the oldest is 0. `in_a_row` counts the successes since a run was none.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
-    success: int = 0
-    failure: int = 0
-    skipped: int = 0
-    missed: int = 0
-    interrupted: int = 0
-    due: int = 0
-    answered: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    manual: Counter[str] = field(default_factory=Counter)
     durations: Histogram = field(default_factory=Histogram)
     last_run: Run | None = None
     in_a_row: int = 0
@@ -76,36 +72,39 @@ class Totals:
     @property
     def runs(self) -> int:
         """Every request that was claimed: successes, failures and interrupted ones."""
-        return self.success + self.failure + self.interrupted
+        return sum(self.counts[outcome] for outcome in _CLAIMED)
 
-    def falls_under(self, percent: float) -> bool:
-        """Say whether fewer of the due slots than this were answered with success."""
-        return self.answered * 100 < percent * self.due
+    @property
+    def due(self) -> int:
+        """The slots that were due; a manual run uses up none."""
+        return self.counts.total() - self.manual.total()
+
+    @property
+    def answered(self) -> int:
+        """The due slots that were answered with success."""
+        return self.counts["success"] - self.manual["success"]
 
     def merge(self, later: "Totals") -> None:
         """Add the totals of the same job and window over a later stretch of the log."""
-        for name in ("success", "failure", "skipped", "missed", "interrupted", "due", "answered"):
-            setattr(self, name, getattr(self, name) + getattr(later, name))
-        all_good = later.success == later.runs
-        self.in_a_row = later.in_a_row + (self.in_a_row if all_good else 0)
-        self.durations.merge(later.durations)
         self.labels = later.labels
+        self.counts.update(later.counts)
+        self.manual.update(later.manual)
+        self.durations.merge(later.durations)
         self.last_run = later.last_run or self.last_run
+        all_good = later.counts["success"] == later.runs
+        self.in_a_row = later.in_a_row + (self.in_a_row if all_good else 0)
         for hour, (good, runs) in later.hours.items():
             self._count_hour(hour, good, runs)
         for cause, trouble in later.troubles.items():
             self._count_trouble(cause, trouble.count, trouble.first, trouble.last)
 
     def add(self, run: Run, count: int, hour: int) -> None:
-        """Count one record with `count` slots in the window; `hour` of the window's last day."""
+        """Count one record with `count` slots in the window, its first in this hour."""
         outcome = run["outcome"]
-        if outcome not in _OUTCOMES:
-            return
-        setattr(self, outcome, getattr(self, outcome) + count)
         self.labels = run.get("labels", {})
-        if run.get("trigger") != "manual":
-            self.due += count
-            self.answered += count if outcome == "success" else 0
+        self.counts[outcome] += count
+        if run.get("trigger") == "manual":
+            self.manual[outcome] += count
         if outcome in _CLAIMED:
             self._add_claimed(run, hour)
         if outcome != "success":
@@ -148,9 +147,12 @@ class Summary:
     first: Run | None = None
 
     def add(self, run: Run) -> bool:
-        """Count one record, and say whether a slot of it lies in the window."""
+        """Count one record, if a slot of it lies in the window; say whether one did.
+
+        An outcome that only a later version knows is passed over.
+        """
         count = slots_within(run, self.since, self.until)
-        if not count:
+        if not count or run["outcome"] not in REASONS:
             return False
         self.first = self.first or run
         totals = self.jobs.get(run["job"])
@@ -201,67 +203,6 @@ def _cause(run: Run) -> Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class InUse:
-    """The configuration that runs: the first 12 hex of its revision, and since when."""
-
-    config: str
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The file on disk that does not run: 12 hex, None if unreadable; and its first problem."""
-
-    config: str | None
-    problem: str
-
-
-@dataclass(slots=True)
-class Standing:
-    """What the events say of now: the file in use, a refusal that shows, the jobs held."""
-
-    in_use: InUse | None = None
-    refused: Refusal | None = None
-    pauses: dict[str, Pause] = field(default_factory=dict)
-
-
-def standing(events: Iterable[Event], now: float) -> Standing:
-    """Fold the events, oldest first, into how things stand at an instant (C4, T10)."""
-    found = Standing()
-    for event in events:
-        with suppress(LookupError, TypeError, ValueError):  # a field is not as it must be
-            _fold(found, event)
-    found.pauses = {job: pause for job, pause in found.pauses.items() if now < pause.until}
-    return found
-
-
-def _fold(stands: Standing, event: Event) -> None:
-    match event["event"]:
-        case "config_accepted":
-            stands.in_use = InUse(event["revision"][:12], parse_rfc3339(event["at"]))
-            stands.refused = None
-        case "config_refused":
-            revision = event["revision"]
-            stands.refused = Refusal(revision and revision[:12], problem_text(event))
-        case "config_restored":
-            stands.refused = None
-        case "job_paused":
-            until = parse_rfc3339(event["until"])
-            stands.pauses[event["job"]] = Pause(until, str(event["reason"]), str(event["by"]))
-        case "job_resumed":
-            stands.pauses.pop(event["job"], None)
-
-
-def problem_text(refused: ConfigRefused) -> str:
-    """Return the first problem of a refused file with its place, and how many there are."""
-    if not refused["problems"]:
-        return "it cannot be read"
-    first, more = refused["problems"][0], refused["total"] - 1
-    text = f"{first['line']}:{first['column']} {first['message']}"
-    return f"{text} (and {more} more)" if more > 0 else text
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One job of a report. `job` is None when only the log knows it: it was removed."""
 
@@ -288,11 +229,11 @@ class Row:
             "paused_until": self.pause and rfc3339(self.pause.until),
             "schedule": job and describe(job.schedule),
             "total_runs": totals.runs,
-            "successful_runs": totals.success,
-            "failed_runs": totals.failure,
-            "skipped": totals.skipped,
-            "missed": totals.missed,
-            "interrupted": totals.interrupted,
+            "successful_runs": totals.counts["success"],
+            "failed_runs": totals.counts["failure"],
+            "skipped": totals.counts["skipped"],
+            "missed": totals.counts["missed"],
+            "interrupted": totals.counts["interrupted"],
             "last_run_at": last and last.get("started_at", last["scheduled_at"]),
             "last_outcome": last and last["outcome"],
             "next_run_at": self.next_slot and rfc3339(self.next_slot),
@@ -327,20 +268,21 @@ def _tidied(totals: Totals) -> Totals:
 
 
 def tidy(run: Run) -> Run:
-    """Return the record without fields of a wrong type: a file can hold anything."""
+    """Return the record without what cannot be shown: a file can hold fields of any type."""
     return cast("Run", {key: value for key, value in run.items() if _fits(key, value)})
 
 
 def _fits(key: str, value: object) -> bool:
     if key in {"started_at", "finished_at", "last_scheduled_at"}:
         with suppress(TypeError, ValueError):
-            return value is None or parse_rfc3339(cast("str", value)) > 0
+            parse_rfc3339(cast("str", value))
+            return True
         return False
-    if key in {"status_code", "late_ms", "duration_ms", "response_bytes"}:
-        return value is None or isinstance(value, int)
-    if key == "response_headers":
+    if key in {"status_code", "duration_ms", "seq", "count"}:
+        return isinstance(value, int)
+    if key in {"labels", "response_headers"}:
         return isinstance(value, dict)
-    return isinstance(value, str) or key in {"v", "seq", "count", "labels", "truncated"}
+    return isinstance(value, str)
 
 
 def _next_slot(job: Job, pause: Pause | None, now: float) -> int | None:

@@ -16,9 +16,9 @@ from sinkd.errors import SinkdError, UsageError
 from sinkd.history import History
 from sinkd.instant import duration_text, rfc3339
 from sinkd.load import busiest, chart, least_used, load_by_minute
-from sinkd.report import standing
 from sinkd.schedule import local_time, slots, zone_names, zone_of
 from sinkd.spec import Job, Spec
+from sinkd.standing import standing
 from sinkd.state import Pause
 from sinkd.terminal import align, escape, pad, show
 from sinkd.when import parse_time

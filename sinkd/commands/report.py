@@ -17,9 +17,10 @@ from sinkd.commands.report_text import text
 from sinkd.errors import UsageError
 from sinkd.history import History
 from sinkd.record import Run
-from sinkd.report import Report, Row, Summary, has_labels, parse_labels, rows, standing, tidy
+from sinkd.report import Report, Row, Summary, has_labels, parse_labels, rows
 from sinkd.revisions import read_accepted
 from sinkd.spec import Daily, Job
+from sinkd.standing import standing
 from sinkd.terminal import columns, escape, show, warn_of_unreadable
 from sinkd.when import parse_time
 
@@ -99,12 +100,11 @@ def _read(
             listed.append(run)
     _check_names(question.names, names)
     stands = standing(history.events(), now)
+    lists = len(question.names) == 1 or question.outcome
     asked = {name: job for name, job in jobs.items() if question.wants(name, labels[name])}
     return Report(
         rows=rows(asked, summary, stands, now),
-        runs=[*map(tidy, reversed(listed))]
-        if len(question.names) == 1 or question.outcome
-        else None,
+        runs=list(reversed(listed)) if lists else None,
         first=summary.first,
         stands=stands,
         since=question.since,
@@ -150,7 +150,9 @@ def _check_names(asked: Collection[str], names: Collection[str]) -> None:
 
 def _below(table: Sequence[Row], percent: float | None) -> int:
     """Name the rows with fewer due slots answered by success; return the exit code."""
-    below = [row for row in table if percent is not None and row.totals.falls_under(percent)]
+    if percent is None:
+        return 0
+    below = [row for row in table if row.totals.answered * 100 < percent * row.totals.due]
     for row in below:
         name, totals = escape(row.name), row.totals
         click.echo(

@@ -11,7 +11,7 @@ import click
 
 from sinkd.instant import DAY, duration_text, parse_rfc3339
 from sinkd.record import Run
-from sinkd.report import REASON_WORDS, STRIP_HOURS, Cause, Report, Row, Totals, Trouble
+from sinkd.report import REASON_WORDS, STRIP_HOURS, Cause, Report, Row, Totals, Trouble, tidy
 from sinkd.schedule import describe
 from sinkd.terminal import align, cut, escape, width
 
@@ -68,7 +68,9 @@ def _lines(report: Report, columns: int | None) -> Iterator[str]:
     yield from _section("Failures", [_failure(line, report.now) for line in failures], "<><<<")
     yield from _section("Not run", [_not_run(line) for line in not_run], "<><<")
     if report.runs is not None:
-        yield from _section("Runs, newest first", [_run(run) for run in report.runs], "<<<<><")
+        yield from _section(
+            "Runs, newest first", [_run(tidy(run)) for run in report.runs], "<<<<><"
+        )
 
 
 def _section(title: str, cells: Sequence[Sequence[str]], sides: str) -> Iterator[str]:
@@ -150,7 +152,7 @@ def _columns(report: Report) -> list[_Column]:
         _Column(0, "<", "JOB", [escape(row.name) for row in report.rows]),
         _Column(0, ">", "RUNS", [str(each.runs) for each in totals]),
         _Column(0, ">", "OK", [_share(each) for each in totals]),
-        _Column(0, ">", "MISSED", [str(each.missed) for each in totals]),
+        _Column(0, ">", "MISSED", [str(each.counts["missed"]) for each in totals]),
         _Column(2, ">", "P50", [_seconds(each.durations.quantile(0.50)) for each in totals]),
         _Column(1, ">", "P95", [_seconds(each.durations.quantile(0.95)) for each in totals]),
         _Column(5, "<", strip, [_strip(each) for each in totals]),
@@ -162,8 +164,8 @@ def _columns(report: Report) -> list[_Column]:
 def _share(totals: Totals) -> str:
     if not totals.runs:
         return _NOTHING
-    share = f"{100 * totals.success / totals.runs:.1f}%"
-    return "99.9%" if share == "100.0%" and totals.success < totals.runs else share
+    share = f"{100 * totals.counts['success'] / totals.runs:.1f}%"
+    return "99.9%" if share == "100.0%" and totals.counts["success"] < totals.runs else share
 
 
 def _strip(totals: Totals) -> str:

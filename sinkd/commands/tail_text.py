@@ -13,7 +13,8 @@ import click
 from sinkd.history import is_run
 from sinkd.instant import duration_text, parse_rfc3339, rfc3339
 from sinkd.record import ConfigAccepted, Event, Run
-from sinkd.report import REASON_WORDS, problem_text, tidy
+from sinkd.report import REASON_WORDS, tidy
+from sinkd.standing import problem_text
 from sinkd.terminal import escape
 
 Told: TypeAlias = tuple[str, str]  # the word that says what happened, and the rest of the line
