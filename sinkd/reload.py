@@ -147,13 +147,21 @@ class Reloader:
     async def _check(self, found: bytes | str) -> Candidate | Refusal:
         """Parse and validate the whole file, off the loop (C3)."""
         if isinstance(found, str):
-            return Refusal(None, ({"code": "SNK000", "line": 1, "column": 1, "message": found},))
-        loaded = await self._offload(lambda: source.load(found, str(self.path)))
+            return Refusal(None, (_at_start(found),))
+        try:
+            loaded = await self._offload(lambda: source.load(found, str(self.path)))
+        except Exception as bug:  # noqa: BLE001 (C4: what runs stays, whatever goes wrong here)
+            message = f"sinkd met a bug of its own in this file ({type(bug).__name__}); report it"
+            return Refusal(revision_of(found), (_at_start(message),))
         if loaded.spec is None:
             problems = tuple(source.problems(loaded.diagnostics))
             return Refusal(revision_of(found), problems, loaded.diagnostics, found)
         commit = await self._offload(lambda: self._commit_of(self.path, found))
         return Candidate(loaded.spec, found, commit)
+
+
+def _at_start(message: str) -> Problem:
+    return {"code": "SNK000", "line": 1, "column": 1, "message": message}
 
 
 class Report(Protocol):

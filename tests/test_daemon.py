@@ -422,7 +422,7 @@ def test_slots_due_while_draining_belong_to_the_next_start(tmp_path):
     )
     story(tmp_path, text, "2026-11-23T09:59Z", tell, answer=slow(200), drain_seconds=150)
     [missed] = [
-        run for run in records(tmp_path) if run["outcome"] == "missed" and "b" == run["job"]
+        run for run in records(tmp_path) if run["outcome"] == "missed" and run["job"] == "b"
     ]
     assert missed["reason"] == "draining"  # D4
 
