@@ -10,11 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from sinkd.demo import research
 from sinkd.demo.agent import create_app
 from sinkd.demo.sessions import Item, Session, Sessions
+from sinkd.errors import UsageError
+from sinkd.source import load
 
 ROOT = Path(__file__).parent.parent
 ADDRESS = "http://127.0.0.1:8787"
@@ -156,6 +157,12 @@ def test_a_session_without_items_is_running():
     assert Session("ses_1", None, int(NOW), ()).state == "running"
 
 
+def test_a_broken_database_is_named_with_the_way_out(database):
+    database.write_bytes(b"no database" * 100)
+    with pytest.raises(UsageError, match=r"agent\.db cannot hold .*; move it away to begin anew"):
+        create_app(database)
+
+
 def test_the_agent_orders_something_within_its_budget_on_any_day():
     for offset in range(1_000):
         items = research.script(date(2026, 1, 1) + timedelta(days=offset), None)
@@ -272,14 +279,13 @@ def test_an_unknown_session_is_a_page_to_a_browser_and_a_line_to_a_program(agent
 
 
 def test_the_agent_answers_every_job_of_the_repositorys_jobs_file(agent):
-    jobs = yaml.safe_load((ROOT / "jobs.yaml").read_text())["jobs"]
-    assert len(jobs) == 4
-    for job in jobs:
-        request = job["request"]
-        body = {"json": request["body"]} if "body" in request else {}
-        answer = agent.request(request.get("method", "POST"), request["url"], **body)
-        assert answer.is_success, job["name"]
-        assert set(job.get("capture_headers", [])) <= set(answer.headers)
+    loaded = load((ROOT / "jobs.yaml").read_bytes(), "jobs.yaml")
+    assert loaded.diagnostics == ()
+    assert len(loaded.spec.jobs) == 4
+    for job in loaded.spec.jobs.values():
+        answer = agent.request(job.request.method, job.request.url, json=job.request.body)
+        assert answer.is_success, job.name
+        assert set(job.capture_headers) <= set(answer.headers)
 
 
 def test_the_wheel_holds_the_agents_pages_and_the_jobs_file(tmp_path):

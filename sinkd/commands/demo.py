@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from pydantic_core import from_json
 
 from sinkd import grammar, source
-from sinkd.cli import CTRL_C, Settings
 from sinkd.clock import SystemClock
 from sinkd.commands import report
 from sinkd.commands.run import configure_log
@@ -31,11 +30,14 @@ from sinkd.start import Assembly, Options, assemble, serve
 from sinkd.terminal import show
 from sinkd.watch import FileWatch
 
-DATABASE: Final = "agent.db"
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
+
+_DATABASE: Final = "agent.db"
 _TRIES: Final = 60  # a job whose own slot runs just now is asked again, each second
 
 
-def run_command(settings: Settings, *, once: bool, port: int) -> int:
+def run_command(settings: "Settings", *, once: bool, port: int) -> int:
     """Run agent and daemon until a signal; with `once` until each job ran, 1 if one failed.
 
     The address of the agent comes first: without it nothing else is touched.
@@ -44,7 +46,10 @@ def run_command(settings: Settings, *, once: bool, port: int) -> int:
     with listen(port) as listening:
         config = _jobs_file(settings.config, port)
         _refuse_other_addresses(config, port)
-        return asyncio.run(_run(settings, config, listening, once=once))
+        code = asyncio.run(_run(settings, config, listening, once=once))
+    if code is None:
+        raise click.Abort
+    return code
 
 
 class _MovedFile(FileWatch):
@@ -65,7 +70,7 @@ def _address(port: int) -> str:
 
 def _jobs_file(path: Path, port: int) -> FileWatch:
     """Return the file to run; without a `./jobs.yaml`, the one that comes with sinkd."""
-    if path == Settings.config and not path.exists():
+    if path == Path("jobs.yaml") and not path.exists():
         path = Path(str(files("sinkd.demo").joinpath("jobs.yaml")))
         click.echo(f"There is no ./jobs.yaml: these are the example's own jobs, {path}")
     return FileWatch(path) if port == PORT else _MovedFile(path, port)
@@ -86,12 +91,16 @@ def _refuse_other_addresses(config: FileWatch, port: int) -> None:
 
 
 async def _run(
-    settings: Settings, config: FileWatch, listening: socket.socket, *, once: bool
-) -> int:
-    """Serve agent and daemon until the daemon stops, whether by a signal or because `once`."""
-    options = Options(config.path, settings.data_dir)
+    settings: "Settings", config: FileWatch, listening: socket.socket, *, once: bool
+) -> int | None:
+    """Serve agent and daemon until the daemon stops, by a signal or because each job ran `once`.
+
+    None: a signal came first.
+    """
+    # The last good file may be one of real jobs: only what was just looked at may be fired.
+    options = Options(config.path, settings.data_dir, no_last_good=True)
     assembly = await assemble(options, config=config, show=_teller(settings))
-    agent = create_app(settings.data_dir / DATABASE)
+    agent = create_app(settings.data_dir / _DATABASE)
     async with serving(agent, listening):
         address = _address(listening.getsockname()[1])
         click.echo(f"The example agent is at {address}; each job is fired once, by hand:\n")
@@ -104,17 +113,17 @@ async def _run(
     if toured.done():
         return toured.result()
     toured.cancel()
-    return CTRL_C if once else 0
+    return None if once else 0
 
 
-def _teller(settings: Settings) -> Callable[[bytes], None]:
+def _teller(settings: "Settings") -> Callable[[bytes], None]:
     """Return what shows each line of the log as `sinkd tail` does."""
     teller = Teller(rfc3339(SystemClock().wall())[:10])
     color = settings.use_color(sys.stdout)
     return lambda line: show(teller.tell(from_json(line)), color=color)
 
 
-async def _tour(settings: Settings, assembly: Assembly, address: str, *, once: bool) -> int:
+async def _tour(settings: "Settings", assembly: Assembly, address: str, *, once: bool) -> int:
     """Fire every job, then show the report and where to go on; with `once`, 1 if a run failed."""
     names = assembly.first.spec.jobs
     runs = await asyncio.gather(*(_fire(assembly.daemon, name) for name in names))
@@ -143,10 +152,10 @@ def _tell_session(job: str, page: str, *, once: bool) -> None:
     click.echo(f"\nA session of {job} waits for your approval.{where}\n  {page}")
 
 
-def _tell_next(settings: Settings, config: Path) -> None:
+def _tell_next(settings: "Settings", config: Path) -> None:
     beside_python = os.path.relpath(Path(sys.executable).with_name("sinkd"))
     program = "sinkd" if shutil.which("sinkd") else beside_python
-    if settings.data_dir != Settings.data_dir:
+    if settings.data_dir != Path(".sinkd"):
         program += f" --data-dir {shlex.quote(str(settings.data_dir))}"
     click.echo(
         f"\nThe jobs go on by schedule until Ctrl-C; an edit of {config} is in use a second later."

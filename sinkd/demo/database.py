@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from sinkd.errors import UsageError
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sessions (
     id         TEXT PRIMARY KEY,
@@ -34,10 +36,14 @@ CREATE TABLE IF NOT EXISTS ledger (
 
 
 def create(path: Path) -> None:
-    """Make the file, for its owner only, and the tables that it lacks."""
-    path.touch(mode=0o600)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(_TABLES)
+    """Make the file, for its owner only, and the tables that it lacks; UsageError if it is broken."""
+    try:
+        path.touch(mode=0o600)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(_TABLES)
+    except (OSError, sqlite3.Error) as error:
+        message = f"{path} cannot hold the agent's sessions: {error}; move it away to begin anew"
+        raise UsageError(message) from None
 
 
 @contextmanager

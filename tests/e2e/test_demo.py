@@ -137,3 +137,13 @@ def test_the_repositorys_jobs_follow_the_port(demo, tmp_path, port):
     urls = {run["url"] for run in manual_runs(tmp_path)}
     assert len(urls) == 4
     assert all(url.startswith(f"http://127.0.0.1:{port}/") for url in urls)
+
+
+def test_a_broken_file_is_not_replaced_by_the_last_good_one(demo, tmp_path):
+    (tmp_path / "jobs.yaml").write_bytes((ROOT / "jobs.yaml").read_bytes())
+    ended(demo("--once"))
+    (tmp_path / "jobs.yaml").write_text("version: 1\njobs: none\n")
+    code, _, err = ended(demo("--once"))
+    assert code == 78
+    assert "jobs.yaml:2:" in err
+    assert len(manual_runs(tmp_path)) == 4
