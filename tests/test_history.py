@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sinkd import history, record
 from sinkd.errors import UsageError
-from sinkd.history import History
+from sinkd.history import LINE_CAP_BYTES, History
 
 SLOT = 1_795_424_400  # 2026-11-23T09:00Z
 
@@ -75,20 +75,35 @@ def test_a_file_sealed_after_a_reading_began_is_read_once_and_whole(tmp_path, wr
     assert seqs(reading) == [2, 3]
 
 
-def test_a_segment_compressed_after_a_reading_began_is_read(tmp_path, write, monkeypatch):
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Let something happen when a reading has opened the current file and lists the others."""
+
+    def meanwhile(happens):
+        names = History._names
+        monkeypatch.setattr(History, "_names", lambda self: happens() or names(self))
+
+    return meanwhile
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_file_sealed_before_the_others_are_listed_is_read_once(
+    tmp_path, write, meanwhile, backwards
+):
+    write("runs.jsonl", lines(1, 2))
+    found = History(tmp_path)
+    meanwhile(lambda: (tmp_path / "runs.jsonl").rename(tmp_path / "runs-1.jsonl") and None)
+    read = found.runs_backwards() if backwards else found.runs()
+    assert sorted(seqs(read)) == [1, 2]
+
+
+def test_a_segment_compressed_after_it_was_listed_is_read(tmp_path, write, monkeypatch):
     write("runs-1.jsonl", lines(1))
     write("runs.jsonl", lines(2))
-    names = History._names
-
-    def compressed_after_the_listing(self):
-        listed = names(self)
-        if "runs-1.jsonl" in listed:
-            (tmp_path / "runs-1.jsonl").unlink()
-            write("runs-1.jsonl.gz", lines(1))
-        return listed
-
     found = History(tmp_path)
-    monkeypatch.setattr(History, "_names", compressed_after_the_listing)
+    monkeypatch.setattr(found, "_names", lambda: ["runs-1.jsonl"])
+    write("runs-1.jsonl.gz", lines(1))
+    (tmp_path / "runs-1.jsonl").unlink()
     assert seqs(found.runs()) == [1, 2]
 
 
@@ -104,6 +119,7 @@ def test_lines_that_cannot_be_parsed_are_skipped_and_counted(tmp_path, write, ba
         newer,
         record.line(run(8, scheduled_at="yesterday")),
         record.line(run(8, count=0)),
+        record.line(run(9, url="x" * LINE_CAP_BYTES)),
     )
     write("runs.jsonl", lines(1) + b"".join(broken) + lines(2))
     found = History(tmp_path)
