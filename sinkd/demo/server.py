@@ -1,6 +1,7 @@
 """Serves the agent on a loopback port, inside a loop that belongs to somebody else."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,8 +22,8 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        message = f"port {port} of {HOST} is not free for the agent: {why}; choose another one with --port"
+        why = os.strerror(error.errno or 0).lower()
+        message = f"port {port} of {HOST} cannot be used: {why}; choose another one with --port"
         raise UsageError(message) from None
 
 
