@@ -1,4 +1,4 @@
-"""`sinkd status`: is a daemon alive?"""
+"""`sinkd status`: says whether a daemon is alive."""
 
 from typing import TYPE_CHECKING
 
