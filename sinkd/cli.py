@@ -335,7 +335,9 @@ def tail(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return run_command(settings, **options)
 
 
-@_command("sinkd schema jobs > jobs.schema.json", "sinkd schema jobs --check jobs.yaml")
+@_command(
+    "sinkd schema jobs > jobs.schema.json", "sinkd schema jobs --check schemas/jobs.schema.json"
+)
 @click.argument("name", type=click.Choice(["jobs", "run", "event"]), default="jobs")
 @click.option(
     "--check",

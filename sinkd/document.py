@@ -28,7 +28,6 @@ PROBLEMS_LIMIT: Final = 1000
 
 Location: TypeAlias = tuple[str | int, ...]
 
-_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
@@ -82,6 +81,12 @@ class Document:
         line = bisect.bisect_right(lines, start)
         end_line = max(line, bisect.bisect_right(lines, end))
         return Span(line, start - lines[line - 1] + 1, end_line, end - lines[end_line - 1] + 1)
+
+    def line(self, number: int) -> str:
+        """Return a line, counted from 1, without its break."""
+        starts = self.line_starts
+        end = starts[number] if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r\n")
 
     def node_span(self, node: int) -> Span:
         """Return where a node stands, without the blanks that follow it."""
@@ -190,17 +195,13 @@ def read(text: str) -> Document:
     return document
 
 
-def _events(text: str) -> Iterator[Any]:
-    return yaml.parse(text, Loader=_Parser)
-
-
 def _check_characters(document: Document) -> None:
     for found in _FORBIDDEN.finditer(document.text):
         document.report(syntax.forbidden_character(document, found))
 
 
 def _check_size(document: Document) -> None:
-    for number, event in enumerate(_events(document.text)):
+    for number, event in enumerate(syntax.parse(document.text)):
         if number >= EVENTS_LIMIT:
             index = event.start_mark.index
             message = f"the file has more than {EVENTS_LIMIT:,} parts"
@@ -231,7 +232,7 @@ def _build(document: Document) -> None:
         document.values,
     )
     frames = [_Frame([], -1)]
-    for event in _events(document.text):
+    for event in syntax.parse(document.text):
         kind = type(event)
         if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             frame = frames.pop()

@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 
 from sinkd import grammar
 
-SCHEMA_ID: Final = "urn:sinkd:schema:jobs:1"
 JOBS_LIMIT: Final = 50_000
 LABELS_LIMIT: Final = 8
 BOUNDS: Final = {
@@ -278,31 +277,3 @@ def merged(
     dropped = {key(name) for name, value in own.items() if value is None}
     both.update({key(name): (name, value) for name, value in own.items() if value is not None})
     return tuple(pair for name, pair in both.items() if name not in dropped)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a jobs file, draft 2020-12."""
-    schema = _tidy(ADAPTER.json_schema())
-    schema["properties"]["$schema"] = {"type": "string", "description": "Ignored by sinkd."}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        "title": "sinkd jobs file",
-        **schema,
-    }
-
-
-def _tidy(node: Any) -> Any:  # noqa: ANN401 (any part of a schema)
-    """Close mappings whose keys have a pattern; lift the words of a nullable field to the field."""
-    if isinstance(node, list):
-        return [_tidy(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    tidy = {key: _tidy(value) for key, value in node.items() if key != "title"}
-    if "patternProperties" in tidy:
-        tidy.setdefault("additionalProperties", False)
-    for choice in tidy.get("anyOf", ()):
-        for words in ("description", "examples"):
-            if words in choice:
-                tidy[words] = choice.pop(words)
-    return tidy

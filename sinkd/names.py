@@ -186,9 +186,13 @@ def _explain_unknown(findings: Findings, location: Location, word: str) -> str |
     """Add the finding, and return the field that was meant."""
     mapping, key = location[:-1], str(location[-1])
     known = fields(mapping)
-    where = f"in `{mapping[-1]}`" if mapping and isinstance(mapping[-1], str) else "here"
-    if mapping[:1] == ("jobs",) and len(mapping) == len(_A_JOB):
-        where = "in a job"
+    match mapping:
+        case []:
+            where = "in a jobs file"
+        case ["jobs", int()]:
+            where = "in a job"
+        case _:
+            where = f"in `{mapping[-1]}`"
     message = f"unknown field {quoted(key)} {where}"
     if word in _NEVER:
         findings.add("SNK101", location, message, _NEVER[word], key=True)

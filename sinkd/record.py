@@ -6,10 +6,11 @@ None. `schemas/run.schema.json` and `schemas/event.schema.json` are made from th
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import Field
 from pydantic_core import to_json
+from typing_extensions import TypedDict
 
 from sinkd.instant import minute_text, rfc3339
 
@@ -188,8 +189,7 @@ class SecretMissing(_Event):
     jobs: list[str]
 
 
-# `from` is a keyword, so this one cannot be written as a class. The wall clock was set: `from`
-# is what it would have shown, `to` what it shows.
+# `from` is a keyword, so this one cannot be written as a class.
 ClockStep = TypedDict(
     "ClockStep",
     {
@@ -200,6 +200,9 @@ ClockStep = TypedDict(
         "from": Time,
         "to": Time,
     },
+)
+ClockStep.__doc__ = (
+    "The wall clock was set: `from` is what it would have shown, `to` what it shows."
 )
 
 

@@ -34,7 +34,7 @@ def _explain(findings: Findings, data: Any, error: ValidationError) -> None:  # 
         elif kind == "extra_forbidden":
             unknown.append(location)
         else:
-            on_key = place[-1] == "[key]" and len(place) > len(location)
+            on_key = place[-1:] == ("[key]",) and len(place) > len(location)
             values.explain(findings, kind, location, problem.get("ctx", {}), on_key=on_key)
     names.explain(findings, unknown, missing)
 

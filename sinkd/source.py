@@ -9,6 +9,7 @@ import gc
 import hashlib
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from sinkd import document as documents
-from sinkd import jobsfile, rules, shape, syntax
+from sinkd import doubts, jobsfile, rules, shape, syntax
 from sinkd.diagnostics import Diagnostic, Span
 from sinkd.document import Document
 from sinkd.errors import UsageError
@@ -40,6 +41,7 @@ SIZE_LIMIT_BYTES: Final = 16 * 1024 * 1024
 BIG_FILE_BYTES: Final = 256 * 1024
 PROBLEMS_SHOWN: Final = 20
 _CATCH_UP_FLOOR_SECONDS: Final = 5  # T3
+_IGNORE = re.compile(r"# *sinkd: *ignore\[([A-Z0-9, ]+)\]")
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -96,7 +98,8 @@ def load(data: bytes, path: str = "jobs.yaml") -> Loaded:  # noqa: ARG001 (calle
         document = _document(data)
         findings = Findings(document)
         file = _check(findings) if document.finished else None
-        diagnostics = tuple(sorted(findings.diagnostics, key=lambda found: found.span))
+        shown = [found for found in findings.diagnostics if not _is_silenced(document, found)]
+        diagnostics = tuple(sorted(shown, key=lambda found: found.span))
         if file is None or findings.has_errors:
             return Loaded(None, diagnostics)
         return Loaded(_spec(file, hashlib.sha256(data).hexdigest()), diagnostics)
@@ -112,9 +115,18 @@ def _check(findings: Findings) -> JobsFile | None:
         return None
     file = shape.check(findings)
     rules.check(findings)
+    doubts.check(findings)
     if file is None and not findings.has_errors:
         findings.add("SNK111", (), "the file does not have the shape that the schema shows")
     return file
+
+
+def _is_silenced(document: Document, found: Diagnostic) -> bool:
+    """Say whether a comment on a warning's line, `# sinkd: ignore[SNK304]`, silences it."""
+    if found.severity != "warning":
+        return False
+    comment = _IGNORE.search(document.line(found.span.line))
+    return comment is not None and found.code in re.split(r"[ ,]+", comment[1])
 
 
 @contextlib.contextmanager
@@ -136,7 +148,7 @@ def _document(data: bytes) -> Document:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         document = Document(data[: error.start].decode("utf-8-sig"))
-        document.problems.append(syntax.not_utf8(document, data))
+        document.problems.append(syntax.not_utf8(document, data, error.start))
         return document
     return documents.read(text)
 

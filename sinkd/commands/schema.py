@@ -1,0 +1,25 @@
+"""`sinkd schema`: prints a JSON Schema, or checks a schema file for drift."""
+
+from pathlib import Path
+
+import click
+
+from sinkd import schemas
+from sinkd.cli import Settings
+from sinkd.errors import UsageError
+
+
+def run_command(_settings: Settings, /, name: str, file: Path | None) -> int:
+    """Print the schema; with a file, compare it and return 1 when it differs."""
+    text = schemas.text(name)
+    if file is None:
+        click.echo(text, nl=False)
+        return 0
+    try:
+        same = file.read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{file} cannot be read: {error}"
+        raise UsageError(message) from None
+    if not same:
+        click.echo(f"{file} is out of date: write it with `sinkd schema {name} > {file}`", err=True)
+    return 0 if same else 1

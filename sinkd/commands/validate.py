@@ -1,0 +1,105 @@
+"""`sinkd validate`: every problem of the jobs files at once, or one line for each that is well."""
+
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from sinkd import diagnostics, source
+from sinkd.cli import Settings
+from sinkd.diagnostics import Diagnostic
+from sinkd.errors import UsageError
+from sinkd.schedule import runs_per_day
+from sinkd.secrets import references_of
+from sinkd.spec import Spec
+
+
+class _Checked(NamedTuple):
+    """One file: its name, its text, what it means and what was found in it."""
+
+    path: str
+    text: str
+    spec: Spec | None
+    found: list[Diagnostic]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything found is an error."""
+        return any(diagnostic.severity == "error" for diagnostic in self.found)
+
+
+def run_command(
+    settings: Settings,
+    /,
+    files: tuple[Path, ...],
+    output_format: str,
+    *,
+    quiet: bool,
+    strict: bool,
+) -> int:
+    """Check the files, print what was found, and return the exit code."""
+    checked, code = [], 0
+    for path in files or (settings.config,):
+        try:
+            checked.append(_check(path, strict=strict))
+        except UsageError as error:
+            click.echo(f"sinkd: {error}", err=True)
+            code = error.exit_code
+    if output_format == "json":
+        from pydantic_core import to_json
+
+        listed = {file.path: file.found for file in checked}
+        click.echo(to_json(diagnostics.as_json(listed), indent=2))
+    else:
+        color = settings.use_color(sys.stdout)
+        for file in checked:
+            if text := _text(file, output_format, quiet=quiet, color=color):
+                click.echo(text, color=color)
+    return code or int(any(file.has_errors for file in checked))
+
+
+def _check(path: Path, *, strict: bool) -> _Checked:
+    data = _standard_input() if str(path) == "-" else source.read(path)
+    loaded = source.load(data, str(path))
+    found = list(loaded.diagnostics)
+    if strict:
+        found = diagnostics.strict(found)
+    return _Checked(str(path), data.decode("utf-8-sig", "replace"), loaded.spec, found)
+
+
+def _standard_input() -> bytes:
+    data = sys.stdin.buffer.read(source.SIZE_LIMIT_BYTES + 1)
+    if len(data) > source.SIZE_LIMIT_BYTES:
+        message = "the file on standard input is larger than 16 MiB"
+        raise UsageError(message)
+    return data
+
+
+def _text(file: _Checked, output_format: str, *, quiet: bool, color: bool) -> str:
+    if file.found and output_format == "concise":
+        return diagnostics.as_concise(file.path, file.found)
+    if file.found:
+        return diagnostics.as_text(file.path, file.text, file.found, color=color)
+    return "" if quiet or file.spec is None else _all_well(file.path, file.spec)
+
+
+def _all_well(path: str, spec: Spec) -> str:
+    """Return the line for a file without problems, and one for what its jobs need to be sent."""
+    jobs = list(spec.jobs.values())
+    enabled = [job for job in jobs if job.enabled]
+    now = time.time()
+    runs = sum(runs_per_day(job.schedule, now) for job in enabled)
+    some = "" if len(enabled) == len(jobs) else f" ({len(enabled):,} enabled)"
+    number = f"{runs:,.1f}".removesuffix(".0")
+    line = f"{path}: ok, {_number(len(jobs), 'job')}{some}, {number} runs a day"
+    references = {reference for job in jobs for reference in references_of(job)}
+    for kind, what in (("env", "environment name"), ("file", "secret file")):
+        if names := sorted(reference.name for reference in references if reference.kind == kind):
+            line += f"\nneeds {_number(len(names), what)}: {', '.join(names)}"
+    return line
+
+
+def _number(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

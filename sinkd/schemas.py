@@ -1,0 +1,70 @@
+"""The JSON Schemas of the jobs file, of a run record and of an event, made from their types.
+
+`schemas/` holds them as files, and a test fails when a file differs from what this module makes.
+"""
+
+import json
+from typing import Annotated, Any, Final
+
+from pydantic import Field, TypeAdapter
+
+from sinkd.jobsfile import ADAPTER
+from sinkd.record import REASONS, Event, Run
+
+NAMES: Final = ("jobs", "run", "event")
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def text(name: str) -> str:
+    """Return the schema of a name in `NAMES` as it stands in its file."""
+    return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the schema of a name in `NAMES`, draft 2020-12."""
+    title, body = {"jobs": _jobs, "run": _run, "event": _event}[name]()
+    return {"$schema": _DRAFT, "$id": f"urn:sinkd:schema:{name}:1", "title": title, **_tidy(body)}
+
+
+def _jobs() -> tuple[str, dict[str, Any]]:
+    body = ADAPTER.json_schema()
+    ignored = {"description": "For editors; ignored by sinkd.", "type": "string"}
+    body["properties"] = {"$schema": ignored, **body["properties"]}
+    return "sinkd jobs file, version 1", body
+
+
+def _run() -> tuple[str, dict[str, Any]]:
+    body = TypeAdapter(Run).json_schema()
+    body["allOf"] = [
+        {
+            "if": {"properties": {"outcome": {"const": outcome}}},
+            "then": {"properties": {"reason": {"enum": list(reasons)}}, "required": ["reason"]}
+            if reasons
+            else {"not": {"required": ["reason"]}},
+        }
+        for outcome, reasons in REASONS.items()
+    ]
+    return "sinkd run record, version 1", body
+
+
+def _event() -> tuple[str, dict[str, Any]]:
+    known: Any = Annotated[Event, Field(discriminator="event")]
+    body = TypeAdapter(known).json_schema()
+    del body["discriminator"]  # a word of OpenAPI
+    return "sinkd event, version 1", body
+
+
+def _tidy(node: Any) -> Any:  # noqa: ANN401 (any part of a schema)
+    """Close mappings whose keys have a pattern; lift the words of a nullable field to the field."""
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    tidy = {key: _tidy(value) for key, value in node.items() if key != "title"}
+    if "patternProperties" in tidy:
+        tidy.setdefault("additionalProperties", False)
+    for choice in tidy.get("anyOf", ()):
+        for words in ("description", "examples"):
+            if words in choice:
+                tidy[words] = choice.pop(words)
+    return tidy
