@@ -278,7 +278,7 @@ def test_an_unknown_session_is_a_page_to_a_browser_and_a_line_to_a_program(agent
     assert line.text == "There is no session ses_0.\n"
 
 
-def test_the_agent_answers_every_job_of_the_repositorys_jobs_file(agent):
+def test_the_agent_answers_every_job_of_the_jobs_file_at_the_root(agent):
     loaded = load((ROOT / "jobs.yaml").read_bytes(), "jobs.yaml")
     assert loaded.diagnostics == ()
     assert len(loaded.spec.jobs) == 4

@@ -131,7 +131,7 @@ def test_jobs_that_call_somebody_else_are_never_fired(demo, tmp_path):
     assert not (tmp_path / ".sinkd").exists()
 
 
-def test_the_repositorys_jobs_follow_the_port(demo, tmp_path, port):
+def test_the_jobs_at_the_root_follow_the_port(demo, tmp_path, port):
     (tmp_path / "jobs.yaml").write_bytes((ROOT / "jobs.yaml").read_bytes())
     assert ended(demo("--once"))[0] == 0
     urls = {run["url"] for run in manual_runs(tmp_path)}
