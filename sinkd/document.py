@@ -19,7 +19,6 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from sinkd import syntax
 from sinkd.diagnostics import Diagnostic, Edit, Related, Span, quoted
 
 DEPTH_LIMIT: Final = 32
@@ -28,6 +27,7 @@ PROBLEMS_LIMIT: Final = 1000
 
 Location: TypeAlias = tuple[str | int, ...]
 
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
@@ -186,6 +186,8 @@ def read(text: str) -> Document:
         _check_duplicates(document)
         _check_no_break_spaces(document)
     except yaml.MarkedYAMLError as error:
+        from sinkd import syntax
+
         document.problems.append(syntax.explain(document, error))
     except _GivenUpError as stop:
         document.problems.append(stop.problem)
@@ -195,13 +197,20 @@ def read(text: str) -> Document:
     return document
 
 
+def parse(text: str) -> Iterator[Any]:
+    """Yield the events of a text, by libyaml."""
+    return yaml.parse(text, Loader=_Parser)
+
+
 def _check_characters(document: Document) -> None:
     for found in _FORBIDDEN.finditer(document.text):
+        from sinkd import syntax
+
         document.report(syntax.forbidden_character(document, found))
 
 
 def _check_size(document: Document) -> None:
-    for number, event in enumerate(syntax.parse(document.text)):
+    for number, event in enumerate(parse(document.text)):
         if number >= EVENTS_LIMIT:
             index = event.start_mark.index
             message = f"the file has more than {EVENTS_LIMIT:,} parts"
@@ -232,7 +241,7 @@ def _build(document: Document) -> None:
         document.values,
     )
     frames = [_Frame([], -1)]
-    for event in syntax.parse(document.text):
+    for event in parse(document.text):
         kind = type(event)
         if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             frame = frames.pop()
@@ -376,4 +385,6 @@ def _check_no_break_spaces(document: Document) -> None:
     for node, value in enumerate(document.values):
         if type(value) is str and _NO_BREAK_SPACE in value and document.is_plain(node):
             start = document.starts[node] + document.raw(node).index(_NO_BREAK_SPACE)
+            from sinkd import syntax
+
             document.report(syntax.no_break_space(document, start))

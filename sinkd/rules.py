@@ -4,7 +4,6 @@ They hold whatever else is wrong, so each takes only the parts that have the rig
 `warnings` has the rules that doubt instead of refuse.
 """
 
-import difflib
 import math
 from typing import Any, Final
 
@@ -15,7 +14,6 @@ from sinkd.diagnostics import Edit, Related, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
 from sinkd.jobsfile import BODY_LIMIT_BYTES, LABELS_LIMIT, is_ignored, merged
-from sinkd.values import time_of_day
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _ODD_INTEGERS_SHOWN: Final = 1000
@@ -104,6 +102,8 @@ def _check_times(findings: Findings, location: Location, times: Any) -> None:  #
     for number, time in enumerate(times if isinstance(times, list) else [times]):
         place = (*location, "at", number) if isinstance(times, list) else (*location, "at")
         if isinstance(time, str) and not grammar.is_time_of_day(time):
+            from sinkd.values import time_of_day
+
             meant = time_of_day(time)
             label = f"write `{meant}`" if meant else "write it as `09:00`"
             fix = Edit(findings.span(place), f'"{meant}"') if meant else None
@@ -142,6 +142,8 @@ def _check_zone(findings: Findings, place: Location) -> None:
 
 
 def _close_zone(word: str) -> str | None:
+    import difflib
+
     from sinkd.schedule import zone_names
 
     names = {zone.lower(): zone for zone in sorted(zone_names())}

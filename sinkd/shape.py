@@ -1,13 +1,13 @@
 """Checks a file's data against the model in `jobsfile`.
 
-pydantic finds what is wrong and where; `names` and `values` find the words and the fix.
+pydantic finds what is wrong and where; `names` and `values` find the words and the fix. They are
+imported when something is wrong: a good file is checked as fast as pydantic can be loaded.
 """
 
 from typing import Any
 
 from pydantic import ValidationError
 
-from sinkd import names, values
 from sinkd.document import Location
 from sinkd.findings import Findings
 from sinkd.jobsfile import ADAPTER, JobsFile, is_ignored
@@ -24,6 +24,8 @@ def check(findings: Findings) -> JobsFile | None:
 
 
 def _explain(findings: Findings, data: Any, error: ValidationError) -> None:  # noqa: ANN401
+    from sinkd import names, values
+
     unknown: list[Location] = []
     missing: list[Location] = []
     for problem in error.errors(include_url=False, include_input=False):

@@ -14,17 +14,16 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sinkd import document as documents
-from sinkd import doubts, jobsfile, rules, shape, syntax
+from sinkd import doubts, jobsfile, rules, shape
 from sinkd.diagnostics import Diagnostic, Span
 from sinkd.document import Document
 from sinkd.errors import UsageError
 from sinkd.findings import Findings
 from sinkd.instant import MINUTE
 from sinkd.jobsfile import JobsFile, merged
-from sinkd.record import Problem
 from sinkd.spec import (
     WEEKDAYS,
     Daily,
@@ -36,6 +35,9 @@ from sinkd.spec import (
     default_catch_up_seconds,
     default_timeout_seconds,
 )
+
+if TYPE_CHECKING:
+    from sinkd.record import Problem
 
 SIZE_LIMIT_BYTES: Final = 16 * 1024 * 1024
 BIG_FILE_BYTES: Final = 256 * 1024
@@ -148,12 +150,14 @@ def _document(data: bytes) -> Document:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         document = Document(data[: error.start].decode("utf-8-sig"))
+        from sinkd import syntax
+
         document.problems.append(syntax.not_utf8(document, data, error.start))
         return document
     return documents.read(text)
 
 
-def problems(diagnostics: Iterable[Diagnostic]) -> list[Problem]:
+def problems(diagnostics: Iterable[Diagnostic]) -> "list[Problem]":
     """Return the first errors as the event `config_refused` shows them, at most 20."""
     errors = (found for found in diagnostics if found.severity == "error")
     return [

@@ -5,17 +5,14 @@ see whether another indent would have been right.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import yaml
 
 from sinkd.diagnostics import Diagnostic, Edit, Related, quoted
+from sinkd.document import Document, parse
 
-if TYPE_CHECKING:
-    from sinkd.document import Document
-
-_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
 _STOPPED: Final = "nothing after this line was checked"
 _CHARACTER_NAMES: Final = {
     0: " (NUL)", 0x1B: " (ESC)", 0x7F: " (DEL)", 0xFEFF: " (byte order mark)",
@@ -33,17 +30,12 @@ _TIGHT: Final = re.compile(r" *(?:- +)*(?P<text>[a-z_]+:[^\s/:]+)\s*$")
 _CLOSING: Final = {"[": "]", "{": "}"}
 
 
-def parse(text: str) -> Iterator[Any]:
-    """Yield the events of a text, by libyaml."""
-    return yaml.parse(text, Loader=_Parser)
-
-
-def explain(document: "Document", error: yaml.MarkedYAMLError) -> Diagnostic:
+def explain(document: Document, error: yaml.MarkedYAMLError) -> Diagnostic:
     """Return the problem for which the parser gave up."""
     return _Explanation(document, error).problem()
 
 
-def forbidden_character(document: "Document", found: re.Match[str]) -> Diagnostic:
+def forbidden_character(document: Document, found: re.Match[str]) -> Diagnostic:
     """Return the problem of a character that no jobs file may hold."""
     code = ord(found[0])
     name = _CHARACTER_NAMES.get(code, "")
@@ -52,7 +44,7 @@ def forbidden_character(document: "Document", found: re.Match[str]) -> Diagnosti
     return Diagnostic("SNK005", message, document.span(*found.span()), label)
 
 
-def no_break_space(document: "Document", start: int) -> Diagnostic:
+def no_break_space(document: Document, start: int) -> Diagnostic:
     """Return the problem of a no-break space outside of quotes."""
     span = document.span(start, start + 1)
     message = "a no-break space (U+00A0) is used as a blank"
@@ -60,7 +52,7 @@ def no_break_space(document: "Document", start: int) -> Diagnostic:
     return Diagnostic("SNK005", message, span, "type a space", (advice,), fix=Edit(span, " "))
 
 
-def not_utf8(document: "Document", data: bytes, index: int) -> Diagnostic:
+def not_utf8(document: Document, data: bytes, index: int) -> Diagnostic:
     """Return the problem of a file in another encoding; `document` holds what was readable."""
     end = len(document.text)
     utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
@@ -74,7 +66,7 @@ class _Explanation:
     `start` is where the construct begins that could not be finished, `place` where it stopped.
     """
 
-    def __init__(self, document: "Document", error: yaml.MarkedYAMLError) -> None:
+    def __init__(self, document: Document, error: yaml.MarkedYAMLError) -> None:
         self.document = document
         self.text = document.text
         self.words = error.problem or error.context or "it cannot be read"
