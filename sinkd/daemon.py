@@ -56,6 +56,7 @@ class Flight:
     scheduled_at: float
     host: str
     ended: asyncio.Future[Mapping[str, Any]]
+    asked: asyncio.Future["Flight"] | None = None
     sending: asyncio.Future[Any] | None = None
 
     @property
@@ -321,13 +322,16 @@ class Daemon:
             self.flights[flight.job.name] = flight
         promised = await self.store.claim([flight.promise for flight in flights])
         for flight, is_durable in zip(flights, promised, strict=True):
+            self.waiting.pop(flight.job.name, None)
             if is_durable:
-                self.waiting.pop(flight.job.name, None)
+                if flight.asked and not flight.asked.done():
+                    flight.asked.set_result(flight)
                 self._spawn(self._fly(flight))
             else:
                 self._land(flight)
-                self.waiting.pop(flight.job.name, None)
                 self._decide_all = True
+                if flight.asked:
+                    _refuse(flight.asked, "the run log cannot be written")
 
     def _due_flights(self, now: float) -> Iterable[Flight]:
         for name, due in sorted(self.waiting.items(), key=_herd_order):
@@ -355,18 +359,20 @@ class Daemon:
             elif not self.permits.take(host):
                 _refuse(answer, "as many runs as allowed are in flight")
             else:
-                flight = self._manual_flight(job, now, host)
+                flight = self._manual_flight(job, now, host, answer)
                 self.flights[name] = flight
-                answer.set_result(flight)
                 yield flight
 
-    def _manual_flight(self, job: Job, now: float, host: str) -> Flight:
+    def _manual_flight(
+        self, job: Job, now: float, host: str, asked: asyncio.Future[Flight]
+    ) -> Flight:
         if rfc3339(float(now)) == rfc3339(self._manual_at):
             now += 0.0015  # its identity is its millisecond, cut
         self._manual_at = now
         identity = manual_run_id(job.name, now)
         line = self.lines.claimed(job, identity, float(now), "manual", self.new_trace_id())
-        return Flight(job, Promise(identity, job.name, line), "manual", now, host, _future())
+        promise = Promise(identity, job.name, line)
+        return Flight(job, promise, "manual", now, host, _future(), asked)
 
     async def _fly(self, flight: Flight) -> None:
         """Send a claimed run and record its end, whatever happens (R1, R3)."""

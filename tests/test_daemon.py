@@ -1,6 +1,7 @@
 """The daemon over days of virtual time: rules T, R, D, H10, C3, as what the target and the log saw."""
 
 import asyncio
+import errno
 import json
 from collections import Counter
 
@@ -11,6 +12,7 @@ from sinkd.daemon import TriggerRefusedError
 from sinkd.errors import ConfigError, LockedError
 from sinkd.history import History
 from sinkd.instant import parse_rfc3339
+from sinkd.storage import Storage
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual, simulate
 
 
@@ -469,6 +471,28 @@ def test_a_slot_due_during_a_manual_run_is_skipped_for_overlap(tmp_path):
     story(tmp_path, jobs(), "2026-11-23T09:59:55Z", tell, answer=slow(20))
     skipped = next(run for run in records(tmp_path) if run["outcome"] == "skipped")
     assert (skipped["reason"], skipped["blocked_by"][-7:]) == ("overlap", "#manual")
+
+
+def test_a_manual_run_whose_claim_the_disk_refuses_is_refused(tmp_path):
+    class Full(Storage):
+        full = False
+
+        def append(self, name, data, mode=0o640):
+            if self.full and name == "journal.jsonl":
+                raise OSError(errno.ENOSPC, "no space", name)
+            super().append(name, data, mode)
+
+    async def tell(world, life):
+        Full.full = True
+        with pytest.raises(TriggerRefusedError, match="cannot be written"):
+            await life.daemon.trigger("poll")
+        Full.full = False
+        await asyncio.sleep(5)
+        await (await life.daemon.trigger("poll")).ended
+
+    world = story(tmp_path, jobs(), "2026-11-23T09:50Z", tell, storage=Full)
+    assert len(world.sent) == 1  # E1
+    assert events(tmp_path, "log_failed", "log_recovered")
 
 
 def test_two_manual_runs_in_one_millisecond_have_two_identities(tmp_path):
