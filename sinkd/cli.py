@@ -45,6 +45,10 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
         setattr(context.ensure_object(Settings), str(parameter.name), value)
 
 
+# Not checked here: what cannot be read is said by its reader, with the command's own exit code.
+_PATH = click.Path(readable=False, path_type=Path)
+
+
 def _global_options(*, environment: bool) -> Callable[[Function], Function]:
     """Add the global options; only before the command's name do they read the environment."""
 
@@ -53,13 +57,13 @@ def _global_options(*, environment: bool) -> Callable[[Function], Function]:
             (
                 (
                     "--config",
-                    click.Path(path_type=Path),
+                    _PATH,
                     "FILE",
                     "The jobs file. [default: jobs.yaml]",
                 ),
                 (
                     "--data-dir",
-                    click.Path(path_type=Path),
+                    _PATH,
                     "DIR",
                     "The run log's directory. [default: .sinkd]",
                 ),
@@ -132,7 +136,10 @@ def sinkd(context: click.Context) -> None:
 
 @_command("sinkd validate jobs.yaml")
 @click.argument(
-    "files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE...]"
+    "files",
+    nargs=-1,
+    type=click.Path(readable=False, path_type=Path, allow_dash=True),
+    metavar="[FILE...]",
 )
 @_output_format(type=click.Choice(["text", "concise", "json"]), default="text")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
