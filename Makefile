@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The build backend is a program that its Python module looks for on PATH.
 BUILD := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation
 
-.PHONY: help demo test check lint format requirements
+.PHONY: help demo test check soak lint format requirements
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ test: .venv/tests.installed ## run every test; tests/README.md says how long eac
 
 check: lint ## run the linters and the fast tests, in under 90 seconds
 	@$(BIN)/pytest -n auto -m 'not slow and not e2e'
+
+soak: .venv/tests.installed ## six hours of work over a change of clocks, at 60 times the speed
+	@$(BIN)/pytest -m soak
 
 lint: .venv/tests.installed ## check format, style, types, import contracts, spelling, schemas
 	@$(BIN)/ruff format --check

@@ -1,0 +1,207 @@
+"""Hours of real work in minutes: the process at 60 times the speed, edited and killed meanwhile.
+
+The clocks of faketime run 60 times as fast, the monotonic one too. What must come of it is worked
+out here from the minutes of the day, with no code of sinkd.
+"""
+
+import hashlib
+import json
+import statistics
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+JOBS = {
+    "each-15": {"interval_minutes": 15, "start_minute": 0},
+    "each-30-at-5": {"interval_minutes": 30, "start_minute": 5},
+    "hourly": {"interval_minutes": 60, "start_minute": 0},
+    "two-hourly-at-10": {"interval_minutes": 120, "start_minute": 10},
+    "new-york-night": {"at": "02:30", "timezone": "America/New_York"},
+    "new-york-morning": {"at": "09:00", "timezone": "America/New_York"},
+    "each-minute": {"interval_minutes": 1},
+}
+IS_DUE = {
+    "each-15": lambda at: at.minute in (0, 15, 30, 45),
+    "each-30-at-5": lambda at: at.minute in (5, 35),
+    "hourly": lambda at: at.minute == 0,
+    "two-hourly-at-10": lambda at: at.hour % 2 == 0 and at.minute == 10,
+    # On 2026-03-08 the clocks of New York went from 02:00 to 03:00, at 07:00 UTC.
+    "new-york-night": lambda at: (at.hour, at.minute) == (7, 30),
+    "new-york-morning": lambda at: (at.hour, at.minute) == (13, 0),
+    "each-minute": lambda _: True,
+}
+
+
+def due(since, until):
+    """Return (job, slot) of every slot after `since` and through `until`, RFC 3339 texts."""
+    at, end = (datetime.fromisoformat(each) for each in (since, until))
+    found = []
+    while (at := at.replace(second=0, microsecond=0) + timedelta(minutes=1)) <= end:
+        slot = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        found += [(name, slot) for name, is_due in IS_DUE.items() if is_due(at)]
+    return found
+
+
+def answers(runs, slots):
+    """Count the records that answer each due slot; a range answers what has no record of its own."""
+    single = Counter((run["job"], run["scheduled_at"]) for run in runs if "count" not in run)
+    ranges = [run for run in runs if "count" in run]
+    for run in ranges:
+        first, last = run["scheduled_at"], run["last_scheduled_at"]
+        inside = [
+            slot
+            for slot in slots
+            if slot[0] == run["job"] and first <= slot[1] <= last and slot not in single
+        ]
+        assert len(inside) == run["count"], run
+    return single + Counter(
+        slot
+        for run in ranges
+        for slot in slots
+        if slot[0] == run["job"]
+        and run["scheduled_at"] <= slot[1] <= run["last_scheduled_at"]
+        and slot not in single
+    )
+
+
+class Day:
+    """A daemon on a chain of links and what is done to it; each edit has a number in its requests."""
+
+    def __init__(self, home, server, chain, clock):
+        self.home, self.server, self.chain = home, server, chain
+        home.clock, home.config = clock, chain.path
+        self.edition = 0
+        chain.git_sync_flip(self._text())
+        self.process = home.run()
+
+    def at(self, time, do, *arguments):
+        """Do something at a time of the day."""
+        self.home.clock.sleep_until(f"2026-03-08T{time}:00Z")
+        do(*arguments)
+
+    def edit(self, way):
+        """Edit the jobs file in one of the ways of a chain; it must be accepted."""
+        self.edition += 1
+        self._save(way, self._text(), "config_accepted")
+
+    def spoil(self, way):
+        """Make a mistake in the jobs file; it must be refused."""
+        self._save(way, self._text(edition=-1, job="No Name"), "config_refused")
+
+    def kill(self):
+        """Kill the process and start another one."""
+        self.process.kill()
+        self.process.wait()
+        self.process = self.home.run()
+
+    def kill_in_flight(self):
+        """Kill the process while requests are in flight, and start another one."""
+        before = len(self.server.requests)
+        self.server.hold()
+        self.home.wait_for(lambda: len(self.server.requests) > before, "a request in flight")
+        self.process.kill()
+        self.process.wait()
+        self.server.release()
+        self.process = self.home.run()
+
+    def end(self):
+        """Stop, and return every slot that was due, until the stop."""
+        assert self.process.stop() == 0
+        events = self.home.events()
+        return due(events[0]["at"], events[-1]["at"])
+
+    def _save(self, way, text, event):
+        getattr(self.chain, way)(text)
+        revision = hashlib.sha256(text.encode()).hexdigest()
+        self.home.wait_for(
+            lambda: any(each["revision"] == revision for each in self.home.events(event)),
+            f"{event} after {way}",
+        )
+
+    def _text(self, **changed):
+        request = {"headers": {"X-Edition": str(changed.get("edition", self.edition))}}
+        jobs = [
+            {
+                "name": changed.get("job", name),
+                "schedule": schedule,
+                "request": {"url": f"{self.server.url}/{name}", **request},
+                "timeout_seconds": 50 if name == "each-minute" else 600,
+            }
+            for name, schedule in JOBS.items()
+        ]
+        return json.dumps({"version": 1, "jobs": jobs}, indent=1)
+
+
+@pytest.fixture
+def day(home, server, chain, fast_clock):
+    return lambda start: Day(home, server, chain, fast_clock(start))
+
+
+def check(day, slots, *, unsent=()):
+    """Check what the server and the log saw against the slots that were due."""
+    requests, runs, clock = day.server.requests, day.home.runs(), day.home.clock
+    sent = Counter(request.run for request in requests)
+    assert not {slot: times for slot, times in sent.items() if times > 1}, "sent more than once"
+    answered = answers(runs, slots)
+    assert {slot for slot in slots if answered[slot] != 1} == set(), "not answered exactly once"
+    assert set(answered) == set(slots), "answered, but not due"
+    # A job of each minute may be sent for half a minute, which is half a real second here.
+    slow = {slot for slot in slots if slot[0] != "each-minute"}
+    assert {slot for slot in sent if slot[0] != "each-minute"} == slow - set(unsent)
+    late = [
+        clock.at(each.at) - datetime.fromisoformat(each.run[1]).timestamp() for each in requests
+    ]
+    assert min(late) >= 0, "sent before its slot"
+    on_time = [
+        seconds
+        for seconds, each in zip(late, requests, strict=True)
+        if each.headers["x-sinkd-trigger"] == "schedule"
+    ]
+    assert statistics.median(on_time) < 5
+    assert max(on_time) < 60
+    assert not day.home.events("clock_step", "suspended")
+    editions = {int(each.headers["x-edition"]) for each in requests}
+    assert editions == set(range(day.edition + 1)), "each accepted file was used, no other"
+
+
+def test_half_an_hour_round_nine_in_new_york(day):
+    day = day("2026-03-08T12:44:30Z")
+    day.at("12:46", day.edit, "atomic_rename")
+    day.at("12:49", day.kill)
+    day.at("12:52", day.edit, "configmap_swap")
+    day.at("12:55", day.spoil, "git_sync_flip")
+    day.at("12:57", day.kill)
+    assert [each["source"] for each in day.home.events("started")] == ["file", "file", "last_good"]
+    day.at("13:02", day.edit, "git_sync_flip")
+    day.at("13:04", day.kill_in_flight)
+    day.at("13:08", day.edit, "atomic_rename")
+    day.home.clock.sleep_until("2026-03-08T13:14:20Z")
+    check(day, day.end())
+    crashed = [run for run in day.home.runs() if run["outcome"] == "interrupted"]
+    assert crashed
+    assert {run["reason"] for run in crashed} == {"crash"}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_six_hours_over_the_change_to_summer_time(day):
+    day = day("2026-03-08T06:55:00Z")
+    for hour in range(7, 13):
+        day.at(f"{hour:02}:02", day.edit, "git_sync_flip")
+        day.at(f"{hour:02}:07", day.kill)
+        day.at(f"{hour:02}:12", day.edit, "configmap_swap")
+        day.at(f"{hour:02}:18", day.spoil, "configmap_swap")
+        day.at(f"{hour:02}:22", day.kill)
+        day.at(f"{hour:02}:27", day.edit, "atomic_rename")
+        day.at(f"{hour:02}:34", day.kill_in_flight)
+        day.at(f"{hour:02}:39", day.spoil, "git_sync_flip")
+        day.at(f"{hour:02}:42", day.edit, "git_sync_flip")
+        if hour % 2:
+            day.at(f"{hour:02}:44", day.process.kill)
+            day.at(f"{hour + 1:02}:01", day.kill)
+    day.home.clock.sleep_until("2026-03-08T13:05:20Z")
+    down = [("each-15", f"2026-03-08T{hour:02}:45:00Z") for hour in (7, 9, 11)]
+    check(day, day.end(), unsent=down)
