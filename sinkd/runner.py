@@ -336,7 +336,7 @@ def _checked(prepared: Prepared, progress: Progress) -> httpx.Request:
         text = "the URL with its references resolved is no URL"
         raise FailedError(Cause("policy", None, text)) from None
     host, path = wanted.host.lower().encode(), wanted.path_and_query.encode()
-    meant = (url.scheme, url.raw_host, url.port or default_port, url.raw_path)
+    meant = (url.scheme, url.raw_host.lower(), url.port or default_port, url.raw_path)
     if meant != (wanted.scheme, host, wanted.port, path):
         text = "the URL would be read as another one by httpx"
         raise FailedError(Cause("policy", None, text))

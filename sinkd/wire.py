@@ -145,7 +145,6 @@ class Connection(asyncio.Protocol):
         for _ in range(INTERIM_LIMIT):
             event = await self._event()
             if isinstance(event, h11.Response):
-                self._progress.phase = "body"
                 return event
         raise FailedError(Cause("protocol", "headers", f"over {INTERIM_LIMIT} interim answers"))
 

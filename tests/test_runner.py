@@ -215,6 +215,13 @@ def test_a_body_over_1_mib_once_resolved_is_not_sent():
     assert (reason, error) == ("policy", "the body has 1,048,577 bytes, over 1 MiB")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[2001:DB8::1]", "https://API.example:443?a", "http://h.:81/a//b%2f?", "http://h/;'"]
+)  # fmt: skip
+def test_no_legal_spelling_of_a_url_is_mistaken_for_another(url):
+    assert sent(job(url=url)).url == url
+
+
 @pytest.mark.parametrize("value", ["..", "."])
 def test_a_secret_that_would_lead_the_url_elsewhere_is_policy(value):
     reason, error = refused(job(url="https://h/a/${env:T}/b"), env={"T": value})

@@ -22,6 +22,7 @@ from sinkd.wire import Connection, FailedError, Progress, Wire, _interleave
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TINY = 0.3
+STUCK = 32_768  # more than a small socket takes, less than asyncio would call full
 
 
 class Servers:
@@ -314,8 +315,8 @@ async def stuck():
     _, connection = await asyncio.get_running_loop().create_connection(
         lambda: Connection(progress), sock=here
     )
-    headers = [(b"Host", b"h"), (b"Content-Length", b"1048576")]
-    sending = asyncio.create_task(connection.request("POST", b"/", headers, b"x" * 2**20))
+    headers = [(b"Host", b"h"), (b"Content-Length", b"%d" % STUCK)]
+    sending = asyncio.create_task(connection.request("POST", b"/", headers, b"x" * STUCK))
     await asyncio.sleep(0)
     return sending, progress, there, connection
 
@@ -326,7 +327,7 @@ def test_while_the_server_does_not_read_the_request_the_phase_is_write():
         assert progress.phase == "write"
         there.settimeout(0)
         received = 0
-        while received < 2**20:
+        while received < STUCK:
             received += len(await asyncio.get_running_loop().sock_recv(there, 65_536))
         assert progress.phase == "headers"
         sending.cancel()
