@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 MINUTE = 60
 DAY = 86_400
 
-_DURATION = re.compile(r"(\d{1,9})([smhd])")
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": MINUTE, "h": 3600, "d": DAY}
 
 

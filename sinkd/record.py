@@ -273,13 +273,26 @@ def ordered(fields: Mapping[str, Any]) -> dict[str, Any]:
 def line(record: Mapping[str, Any]) -> bytes:
     """Return the record as one line of ASCII JSON, newline last, at most 32 KiB (R6).
 
-    A longer one loses `response_headers` first, then the end of `error`.
+    A longer one loses `response_headers` first, then the end of `error`; an event that names too
+    many jobs loses the end of its longest list.
     """
     encoded = to_json(record, ensure_ascii=True)
     if len(encoded) >= LINE_LIMIT_BYTES:
-        shorter = {key: value for key, value in record.items() if key != "response_headers"}
-        encoded = to_json(shorter, ensure_ascii=True)
-        if len(encoded) >= LINE_LIMIT_BYTES and "error" in shorter:
-            shorter["error"] = shorter["error"][:ERROR_LIMIT_CHARACTERS]
-            encoded = to_json(shorter, ensure_ascii=True)
+        fields = dict(record)
+        while len(encoded) >= LINE_LIMIT_BYTES and _shorten(fields):
+            encoded = to_json(fields, ensure_ascii=True)
     return encoded + b"\n"
+
+
+def _shorten(fields: dict[str, Any]) -> bool:
+    """Take away what a record can do without most; False when there is nothing of the kind."""
+    if fields.pop("response_headers", None):
+        return True
+    if len(fields.get("error") or "") > ERROR_LIMIT_CHARACTERS:
+        fields["error"] = fields["error"][:ERROR_LIMIT_CHARACTERS]
+        return True
+    lists = [(len(value), name) for name, value in fields.items() if isinstance(value, list)]
+    length, longest = max(lists, default=(0, ""))
+    if length:
+        fields[longest] = fields[longest][: length // 2]
+    return length > 0

@@ -1,0 +1,181 @@
+"""The fold of a job's entries, and the ranges of slots that were ever sent (T9, T11, T12)."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinkd.state import (
+    RANGES_LIMIT,
+    Claim,
+    JobState,
+    Pause,
+    add_sent,
+    apply,
+    entry_of,
+    is_sent,
+    settled,
+    unsent_spans,
+)
+
+STEP = 60
+CURSOR = {"entry": "cursor", "seq": 1, "job": "a", "decided": 600, "schedule": "1/0"}
+CLAIM = {
+    "entry": "claim",
+    "seq": 2,
+    "job": "a",
+    "run_id": "a@1",
+    "slot": 660,
+    "after": 600,
+    "record": {"job": "a"},
+}
+MANUAL = {"entry": "claim", "seq": 3, "job": "a", "run_id": "a@2#manual", "record": {"job": "a"}}
+
+
+def folded(*entries):
+    state = None
+    for entry in entries:
+        state = apply(state, entry)
+    return state
+
+
+def test_a_cursor_begins_a_job_and_moves_it_in_either_direction():
+    assert folded(CURSOR) == JobState(600, "1/0")
+    assert folded(CURSOR, {**CURSOR, "decided": 120, "schedule": None}) == JobState(120, None)
+
+
+def test_a_claim_settles_its_slot_and_stays_open_until_its_own_close():
+    claimed = folded(CURSOR, CLAIM)
+    open_claim = Claim("a@1", 2, {"job": "a"})
+    assert claimed == JobState(660, "1/0", ((660, 660),), open_claim)
+    assert apply(claimed, {"entry": "close", "job": "a", "run_id": "another"}) == claimed
+    assert apply(claimed, {"entry": "close", "job": "a", "run_id": "a@1"}).open is None
+
+
+def test_a_close_without_an_open_claim_changes_nothing():
+    state = folded(CURSOR)
+    assert apply(state, {"entry": "close", "job": "a", "run_id": "a@1"}) == state
+
+
+def test_a_manual_claim_uses_up_no_slot():
+    state = folded(CURSOR, MANUAL)
+    assert (state.decided, state.sent, state.open.run_id) == (600, (), "a@2#manual")
+
+
+def test_a_job_seen_first_by_a_manual_run_or_a_pause_has_no_schedule_yet():
+    pause = {"entry": "pause", "job": "a", "until": 9.5, "reason": "r", "by": "b"}
+    assert folded(MANUAL).schedule is None
+    assert folded(pause) == JobState(0, pause=Pause(9.5, "r", "b"))
+
+
+def test_a_pause_holds_until_it_is_resumed():
+    pause = {"entry": "pause", "job": "a", "until": 9.5, "reason": "deploy", "by": "kim"}
+    paused = folded(CURSOR, pause)
+    assert paused.pause == Pause(9.5, "deploy", "kim")
+    assert apply(paused, {"entry": "resume", "job": "a"}) == folded(CURSOR)
+
+
+def test_an_entry_that_says_nothing_of_a_job_changes_nothing():
+    assert apply(folded(CURSOR), {"entry": "later", "job": "a"}) == folded(CURSOR)
+
+
+def test_a_skipped_slot_settles_and_keeps_everything_else():
+    state = folded(CURSOR, CLAIM)
+    assert settled(state, 900) == replace(state, decided=900)
+
+
+@given(
+    decided=st.integers(0, 10**6),
+    schedule=st.none() | st.text(max_size=9),
+    slots=st.lists(st.integers(0, 500), max_size=99),
+    pause=st.none() | st.builds(Pause, st.floats(0, 9e9), st.text(max_size=9), st.just("b")),
+)
+def test_one_state_entry_stands_for_all_before_it(decided, schedule, slots, pause):
+    state = JobState(decided, schedule, sent_of(slots), None, pause)
+    assert apply(JobState(1, "other", ((1, 1),)), entry_of(state)) == state
+
+
+# --- ranges of sent slots ---------------------------------------------------------------------
+
+
+def sent_of(indices):
+    """Send slots of a grid of one minute, given by their index, in this order."""
+    sent = ()
+    for index in indices:
+        sent = add_sent(sent, index * STEP, (index - 1) * STEP)
+    return sent
+
+
+def holds(sent, indices):
+    return {index for index in indices if is_sent(sent, index * STEP)}
+
+
+def are_sorted_and_apart(sent):
+    bounds = [bound for each in sent for bound in each]
+    return bounds == sorted(bounds) and all(
+        last < first for (_, last), (first, _) in pairwise(sent)
+    )
+
+
+@given(st.lists(st.integers(0, 120), max_size=60))
+def test_sent_slots_are_a_set_while_there_is_room(indices):
+    sent = sent_of(indices)
+    assert are_sorted_and_apart(sent)
+    assert holds(sent, range(-1, 122)) == set(indices)
+
+
+def test_a_healthy_job_has_one_range_for_ever():
+    assert sent_of(range(100_000)) == ((0, 99_999 * STEP),)
+
+
+@given(st.lists(st.integers(0, 4000), min_size=RANGES_LIMIT, max_size=300, unique=True))
+def test_memory_is_bounded_and_merging_forgets_no_sent_slot(indices):
+    sent = sent_of(indices)
+    assert len(sent) <= RANGES_LIMIT
+    assert are_sorted_and_apart(sent)
+    assert holds(sent, indices) == set(indices)
+
+
+def test_above_the_limit_the_two_nearest_of_the_older_half_merge():
+    gaps = [10] * RANGES_LIMIT
+    gaps[5], gaps[RANGES_LIMIT - 1] = 3, 2  # the nearest of all are young
+    at = [sum(gaps[:index]) for index in range(RANGES_LIMIT + 1)]
+    sent = sent_of(at)
+    assert (at[5] * STEP, at[6] * STEP) in sent
+    assert (at[-1] * STEP, at[-1] * STEP) in sent
+    assert len(sent) == RANGES_LIMIT
+
+
+def test_a_range_in_a_bogus_future_is_kept_while_the_present_goes_on():
+    future, present = 10**6, range(1000, 1300)
+    sent = sent_of([future, *present])
+    assert is_sent(sent, future * STEP)
+    assert holds(sent, present) == set(present)
+    assert not is_sent(sent, 1300 * STEP)
+    assert not is_sent(sent, 999 * STEP)
+
+
+@given(
+    st.lists(st.integers(0, 60), max_size=40),
+    st.integers(-5, 65),
+    st.integers(-5, 65),
+)
+def test_unsent_spans_are_the_instants_outside_the_ranges(indices, after, through):
+    sent = sent_of(indices)
+    spans = list(unsent_spans(sent, after * STEP, through * STEP))
+    free = {
+        index
+        for index in range(after + 1, through + 1)
+        if any(first < index * STEP <= last for first, last in spans)
+    }
+    assert free == set(range(after + 1, through + 1)) - holds(sent, range(-5, 66))
+    bounds = [bound for span in spans for bound in span]
+    assert bounds == sorted(bounds)
+    assert all(after * STEP <= bound <= through * STEP for bound in bounds)
+
+
+@pytest.mark.parametrize(("after", "through"), [(0, 0), (100, 40)])
+def test_an_empty_interval_has_no_spans(after, through):
+    assert list(unsent_spans(((60, 120),), after, through)) == []
