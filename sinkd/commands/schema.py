@@ -1,15 +1,18 @@
 """`sinkd schema`: prints a JSON Schema, or checks a schema file for drift."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sinkd import schemas
-from sinkd.cli import Settings
 from sinkd.errors import UsageError
 
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
 
-def run_command(_settings: Settings, /, name: str, file: Path | None) -> int:
+
+def run_command(_settings: "Settings", /, name: str, file: Path | None) -> int:
     """Print the schema; with a file, compare it and return 1 when it differs."""
     text = schemas.text(name)
     if file is None:

@@ -3,17 +3,19 @@
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from sinkd import diagnostics, source
-from sinkd.cli import Settings
 from sinkd.diagnostics import Diagnostic
 from sinkd.errors import UsageError
 from sinkd.schedule import runs_per_day
 from sinkd.secrets import references_of
 from sinkd.spec import Spec
+
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
 
 
 class _Checked(NamedTuple):
@@ -31,7 +33,7 @@ class _Checked(NamedTuple):
 
 
 def run_command(
-    settings: Settings,
+    settings: "Settings",
     /,
     files: tuple[Path, ...],
     output_format: str,
