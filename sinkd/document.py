@@ -199,7 +199,7 @@ def read(text: str) -> Document:
 
 def parse(text: str) -> Iterator[Any]:
     """Yield the events of a text, by libyaml."""
-    return yaml.parse(text, Loader=_Parser)
+    return iter(_Parser(text).get_event, None)
 
 
 def _check_characters(document: Document) -> None:
@@ -217,63 +217,62 @@ def _check_size(document: Document) -> None:
             raise _GivenUpError(document.span(index, index + 1), message)
 
 
-_NO_KEY: Final = object()  # a mapping's next node is a key
-_LOST: Final = object()  # the value that follows has no place in the data
+_NO_KEY: Final = object()  # what comes next in a mapping is a key
+_LOST: Final = object()  # the value that comes next has no place in the data
+_LIST: Final = object()  # what comes next is an item
 
 
-class _Frame:
-    """An open mapping or list."""
-
-    __slots__ = ("container", "key", "node")
-
-    def __init__(self, container: Any, node: int) -> None:  # noqa: ANN401 (a dict or a list)
-        self.container = container
-        self.node = node
-        self.key: object = _NO_KEY
-
-
-def _build(document: Document) -> None:
+def _build(document: Document) -> None:  # noqa: C901, PLR0912 (a call per event costs too much)
     """Turn the events of the text into data and places; this loop is what a big file costs."""
-    starts, ends, after, values = (
-        document.starts,
-        document.ends,
-        document.following,
-        document.values,
-    )
-    frames = [_Frame([], -1)]
-    for event in parse(document.text):
+    text, values = document.text, document.values
+    starts, ends, following = document.starts, document.ends, document.following
+    may_have_properties = any(mark in text for mark in "&*!")
+    outer: list[tuple[Any, Any, int]] = []
+    container: Any = []  # what is open; `key` says what is expected in it, `owner` is its node
+    key: Any = _LIST
+    owner = -1
+    for event in parse(text):
         kind = type(event)
-        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            frame = frames.pop()
-            ends[frame.node] = event.end_mark.index
-            after[frame.node] = len(values)
-        elif issubclass(kind, yaml.NodeEvent):
-            node = len(values)
-            starts.append(event.start_mark.index)
-            ends.append(event.end_mark.index)
-            after.append(node + 1)
-            values.append(_value(document, event, kind))
-            if event.anchor is not None or (kind is not yaml.AliasEvent and event.tag is not None):
-                _refuse_property(document, event, node)
-            _place(document, frames[-1], node)
-            if kind is not yaml.ScalarEvent and kind is not yaml.AliasEvent:
-                frames.append(_Frame(values[node], node))
-                if len(frames) > DEPTH_LIMIT + 1:
-                    message = f"the file is nested more than {DEPTH_LIMIT} deep"
-                    raise _GivenUpError(document.span(starts[node], starts[node] + 1), message)
+        if kind is yaml.ScalarEvent:
+            value = event.value
+            if event.implicit[0] and (not value or value[0] in _WORD_OR_NUMBER):
+                value = _plain_value(document, value)
+        elif kind is yaml.MappingStartEvent:
+            value = {}
+        elif kind is yaml.SequenceStartEvent:
+            value = []
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            ends[owner] = event.end_mark.index
+            following[owner] = len(values)
+            container, key, owner = outer.pop()
+            continue
+        elif kind is yaml.AliasEvent:
+            value = None
         elif kind is yaml.DocumentStartEvent and not _begin_document(document, event):
             return
-
-
-def _value(document: Document, event: Any, kind: type) -> Any:  # noqa: ANN401 (an event, a value)
-    if kind is yaml.ScalarEvent:
-        text: str = event.value
-        if event.implicit[0] and (not text or text[0] in _WORD_OR_NUMBER):
-            return _plain_value(document, text)
-        return text
-    if kind is yaml.MappingStartEvent:
-        return {}
-    return [] if kind is yaml.SequenceStartEvent else None
+        else:
+            continue
+        node = len(values)
+        values.append(value)
+        starts.append(event.start_mark.index)
+        ends.append(event.end_mark.index)
+        following.append(node + 1)
+        if may_have_properties:
+            _check_properties(document, event, node)
+        if key is _LIST:
+            container.append(value)
+        elif key is _NO_KEY:
+            key = _key(document, container, owner, node)
+        else:
+            if key is not _LOST:
+                container[key] = value
+            key = _NO_KEY
+        if kind is not yaml.ScalarEvent and kind is not yaml.AliasEvent:
+            outer.append((container, key, owner))
+            container, key, owner = value, _LIST if type(value) is list else _NO_KEY, node
+            if len(outer) > DEPTH_LIMIT:
+                message = f"the file is nested more than {DEPTH_LIMIT} deep"
+                raise _GivenUpError(document.span(starts[node], starts[node] + 1), message)
 
 
 def _plain_value(document: Document, text: str) -> Any:  # noqa: ANN401 (a scalar)
@@ -290,28 +289,15 @@ def _plain_value(document: Document, text: str) -> Any:  # noqa: ANN401 (a scala
     return float(text.replace(".", "")) if _NOT_A_NUMBER.fullmatch(text) else text
 
 
-def _place(document: Document, frame: _Frame, node: int) -> None:
-    """Put a node into the container that it stands in, as an item, a key or a value."""
-    value = document.values[node]
-    container, key = frame.container, frame.key
-    if type(container) is list:
-        container.append(value)
-    elif key is _NO_KEY:
-        frame.key = _key(document, frame, node, value)
-    else:
-        if key is not _LOST:
-            container[key] = value
-        frame.key = _NO_KEY
-
-
-def _key(document: Document, frame: _Frame, node: int, value: Any) -> object:  # noqa: ANN401
+def _key(document: Document, mapping: dict[str, Any], owner: int, node: int) -> object:
     """Check a key and return it, or `_LOST`; of duplicates the first stays in the data."""
+    value = document.values[node]
     if type(value) is not str:
         _refuse_key(document, node)
     elif value == "<<" and document.is_plain(node):
         _refuse(document, "a merge key", node)
-    elif value in frame.container:
-        document.duplicates.append((frame.node, node))
+    elif value in mapping:
+        document.duplicates.append((owner, node))
     else:
         return value
     return _LOST
@@ -328,19 +314,17 @@ def _refuse_key(document: Document, node: int) -> None:
     document.report(Diagnostic("SNK108", message, span, f'write `"{raw}"`', fix=fix))
 
 
-def _refuse_property(document: Document, event: Any, node: int) -> None:  # noqa: ANN401
-    """Refuse an alias, or the anchor or tag with which a node begins."""
-    found = _PROPERTY.match(document.text, document.starts[node])
+def _check_properties(document: Document, event: Any, node: int) -> None:  # noqa: ANN401
+    """Refuse an alias, and the anchor or tag with which a node begins."""
+    mark = document.text[document.starts[node] : document.starts[node] + 1]
     if type(event) is yaml.AliasEvent:
         _refuse(document, "an alias", node)
-    else:
-        what = "an anchor" if event.anchor is not None else "a tag"
-        _refuse(document, what, node, len(found[0]) if found else 1)
+    elif mark in {"&", "!"} and (found := _PROPERTY.match(document.text, document.starts[node])):
+        _refuse(document, "an anchor" if mark == "&" else "a tag", node, found.end())
 
 
-def _refuse(document: Document, what: str, node: int, length: int | None = None) -> None:
-    start = document.starts[node]
-    span = document.span(start, start + length if length else document.ends[node])
+def _refuse(document: Document, what: str, node: int, end: int | None = None) -> None:
+    span = document.span(document.starts[node], end or document.ends[node])
     if what == "a tag":
         label, advice = "remove it", "`!` tags are not supported; quotes make a value text"
     else:

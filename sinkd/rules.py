@@ -17,7 +17,6 @@ from sinkd.jobsfile import BODY_LIMIT_BYTES, LABELS_LIMIT, is_ignored, merged
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _ODD_INTEGERS_SHOWN: Final = 1000
-_LONGEST_ESCAPE: Final = 6  # bytes that JSON may need for one of the file
 
 
 def check(findings: Findings) -> None:
@@ -188,11 +187,10 @@ def _check_body(findings: Findings, place: Location, request: dict[str, Any]) ->
         message = f"a {method} request has no body"
         findings.add("SNK116", place, message, "remove it, or use `POST`", key=True)
     _check_json(findings, place, body)
-    if len(findings.raw(place)) * _LONGEST_ESCAPE > BODY_LIMIT_BYTES:
-        size = len(body.encode() if isinstance(body, str) else to_json(body))
-        if size > BODY_LIMIT_BYTES:
-            message = "the body is larger than 1 MiB"
-            findings.add("SNK116", place, message, f"{size:,} bytes as sent", key=True)
+    size = len(body.encode() if isinstance(body, str) else to_json(body))
+    if size > BODY_LIMIT_BYTES:
+        message = "the body is larger than 1 MiB"
+        findings.add("SNK116", place, message, f"{size:,} bytes as sent", key=True)
 
 
 def _check_json(findings: Findings, place: Location, value: Any) -> None:  # noqa: ANN401
