@@ -1,6 +1,8 @@
 """`sinkd trigger`: one job, now, recorded as `manual`."""
 
 import asyncio
+import logging
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ from pydantic_core import to_json
 
 from sinkd import control, source
 from sinkd.clock import SystemClock
+from sinkd.commands.run import configure_log
 from sinkd.errors import SinkdError, UsageError
 from sinkd.record import manual_run_id
 from sinkd.runner import Attempt, Runner, direct_transport
@@ -82,6 +85,7 @@ async def _through_daemon(settings: "Settings", job: str, *, wait: bool) -> Mapp
 
 async def _alone(settings: "Settings", job: str) -> Mapping[str, Any]:
     """Take the lock and fire the job in this process; the schedule is left alone."""
+    configure_log("console", colors=settings.use_color(sys.stderr), level=logging.WARNING)
     _job(settings, job)
     assembly = await assemble(Options(settings.config, settings.data_dir))
     return await assembly.daemon.run_once(assembly.first, job)
