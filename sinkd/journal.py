@@ -82,11 +82,10 @@ class Replay:
                 for job, decided in entry["cursors"].items():
                     self.settle(job, entry["seq"], decided)
             case kind:
-                state = apply(self.states.get(entry["job"]), entry)
-                if state is not None:
-                    self.states[entry["job"]] = state
-                if kind in {"claim", "cursor", "state"}:
-                    self._settled_seq[entry["job"]] = entry["seq"]
+                job = entry["job"]
+                self.states[job] = apply(self.states.get(job), entry)
+                if kind in {"cursor", "state"} or "slot" in entry:  # a manual claim settles nothing
+                    self._settled_seq[job] = entry["seq"]
 
     def settle(self, job: str, seq: int, decided: int) -> None:
         """Note through which instant a known job is settled, unless something newer said so (T9)."""

@@ -48,17 +48,14 @@ class JobState:
     pause: Pause | None = None
 
 
-def apply(state: JobState | None, entry: Entry) -> JobState | None:
-    """Return the state after one journal entry of the job; None before its first one."""
+def apply(state: JobState | None, entry: Entry) -> JobState:
+    """Return the state after one journal entry of the job, whose state is None before its first."""
+    state = state or JobState(decided=0)
     match entry["entry"]:
         case "state":
             return _decode(entry)
         case "cursor":
-            known = state or JobState(decided=0)
-            return replace(known, decided=entry["decided"], schedule=entry["schedule"])
-    if state is None:
-        state = JobState(decided=0)
-    match entry["entry"]:
+            return replace(state, decided=entry["decided"], schedule=entry["schedule"])
         case "claim":
             return _claimed(state, entry)
         case "close" if state.open and state.open.run_id == entry["run_id"]:

@@ -123,9 +123,7 @@ class Store:
 
     def _fold(self, entry: Mapping[str, Any]) -> None:
         job = entry["job"]
-        known = state.apply(self.states.get(job), entry)
-        if known is not None:
-            self.states[job] = known
+        self.states[job] = state.apply(self.states.get(job), entry)
 
     def _prepare(self) -> None:
         """Seal torn tails, start a journal, end the runs of a crash (R4, R7)."""
