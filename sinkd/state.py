@@ -6,12 +6,34 @@ compacted, and while the daemon runs. Entries are plain dicts, as `journal` read
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sinkd import schedule
 
 Entry: TypeAlias = Mapping[str, Any]
-Ranges: TypeAlias = tuple[tuple[int, int], ...]
+RANGES_LIMIT: Final = 64  # T11
+EVERY_MINUTE: Final = "1/0"  # the schedule of which every slot of any other is one
 
-RANGES_LIMIT = 64  # T11
+
+class Range(NamedTuple):
+    """Slots ever claimed: those of one schedule from the slot `first` to the slot `last`.
+
+    The schedule is part of it, because the clock may go back to before a change of schedule:
+    what was sent on the old grid says nothing of the slots of the new one in between.
+    """
+
+    first: int
+    last: int
+    schedule: str
+
+    def holds(self, slot: int) -> bool:
+        """Say whether this slot was claimed."""
+        if not self.first <= slot <= self.last:
+            return False
+        return schedule.latest_slot(schedule.parse_fingerprint(self.schedule), slot) == slot
+
+
+Ranges: TypeAlias = tuple[Range, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +60,7 @@ class JobState:
 
     `decided` is the instant through which its slots are settled. `schedule` is the text of the
     schedule (`schedule.fingerprint`) that held from then on, None while it has none: disabled or
-    removed. `sent` holds ranges of slots ever claimed, first and last included, sorted, apart.
+    removed. `sent` holds the slots ever claimed, sorted by their first (T11).
     """
 
     decided: int
@@ -53,17 +75,18 @@ def apply(state: JobState | None, entry: Entry) -> JobState:
     state = state or JobState(decided=0)
     match entry["entry"]:
         case "state":
-            return _decode(entry)
+            state = _decode(entry)
         case "cursor":
-            return replace(state, decided=entry["decided"], schedule=entry["schedule"])
+            state = replace(state, decided=entry["decided"], schedule=entry["schedule"])
         case "claim":
-            return _claimed(state, entry)
+            state = _claimed(state, entry)
         case "close" if state.open and state.open.run_id == entry["run_id"]:
-            return replace(state, open=None)
+            state = replace(state, open=None)
         case "pause":
-            return replace(state, pause=Pause(entry["until"], entry["reason"], entry["by"]))
+            pause = Pause(entry["until"], entry["reason"], entry["by"])
+            state = replace(state, pause=pause)
         case "resume":
-            return replace(state, pause=None)
+            state = replace(state, pause=None)
     return state
 
 
@@ -88,7 +111,7 @@ def _decode(entry: Entry) -> JobState:
     return JobState(
         decided=entry["decided"],
         schedule=entry["schedule"],
-        sent=tuple((first, last) for first, last in entry["sent"]),
+        sent=tuple(Range(*each) for each in entry["sent"]),
         pause=Pause(**entry["pause"]) if entry["pause"] else None,
     )
 
@@ -98,40 +121,56 @@ def _claimed(state: JobState, entry: Entry) -> JobState:
     slot = entry.get("slot")
     if slot is None:  # a manual run uses up no slot (T12)
         return replace(state, open=claim)
-    # `after` is the slot before this one, so that neighbours become one range (T11).
-    sent = add_sent(state.sent, slot, entry["after"])
+    # `after` is the slot before this one, so that neighbours become one range.
+    sent = add_sent(state.sent, slot, entry["after"], state.schedule or EVERY_MINUTE)
     return replace(state, decided=slot, open=claim, sent=sent)
 
 
-def add_sent(sent: Ranges, slot: int, previous: int) -> Ranges:
-    """Return the ranges with `slot` in them; `previous` is the slot before it on the job's grid.
+def add_sent(sent: Ranges, slot: int, previous: int, grid: str) -> Ranges:
+    """Return the ranges with `slot` in them; `previous` is the slot before it on its grid.
 
     Above 64 ranges the two nearest of the older half merge: that can only refuse a send.
     """
-    if sent and sent[-1][1] == previous:
-        return (*sent[:-1], (sent[-1][0], slot))
+    for index in range(len(sent) - 1, -1, -1):
+        each = sent[index]
+        if each.last == previous and each.schedule == grid:
+            return (*sent[:index], each._replace(last=slot), *sent[index + 1 :])
     if is_sent(sent, slot):
         return sent
-    ranges = sorted((*sent, (slot, slot)))
+    ranges = sorted((*sent, Range(slot, slot, grid)))
     if len(ranges) > RANGES_LIMIT:
         older = range(RANGES_LIMIT // 2)
-        at = min(older, key=lambda index: ranges[index + 1][0] - ranges[index][1])
-        ranges[at : at + 2] = [(ranges[at][0], ranges[at + 1][1])]
+        at = min(older, key=lambda index: ranges[index + 1].first - ranges[index].last)
+        one, other = ranges[at : at + 2]
+        merged = grid if one.schedule == other.schedule == grid else EVERY_MINUTE
+        ranges[at : at + 2] = [Range(one.first, max(one.last, other.last), merged)]
     return tuple(ranges)
 
 
 def is_sent(sent: Ranges, slot: int) -> bool:
-    """Say whether a slot lies in one of the ranges."""
-    return any(first <= slot <= last for first, last in reversed(sent))
+    """Say whether a slot was ever claimed."""
+    return any(each.holds(slot) for each in reversed(sent))
 
 
-def unsent_spans(sent: Ranges, after: int, through: int) -> Iterator[tuple[int, int]]:
-    """Yield the spans (after, through] between the ranges, oldest first."""
-    for first, last in sent:
-        if last <= after or first > through:
-            continue
-        if first - 1 > after:
-            yield after, first - 1
-        after = max(after, last)
-    if after < through:
-        yield after, through
+def unsent(sent: Ranges, grid: str, after: int, through: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (first, last, count) of the slots in (after, through] that were never claimed.
+
+    The pieces come in no order and do not overlap. Slots between the ranges are counted, those
+    within a range of another schedule are looked at one by one.
+    """
+    when = schedule.parse_fingerprint(grid)
+    since = after
+    for first, last, _ in (*sent, Range(through + 1, through + 1, grid)):
+        until = min(first - 1, through)
+        if until > since and (count := schedule.count(when, since, until)):
+            yield schedule.next_slot(when, since), schedule.latest_slot(when, until), count
+        since = max(since, last)
+    foreign = [each for each in sent if each.schedule not in {grid, EVERY_MINUTE}]
+    looked_at = after
+    for first, last, _ in foreign:
+        begin = max(looked_at, first - 1)
+        slots = schedule.slots(when, begin, min(last, through))
+        free = [slot for slot in slots if not is_sent(sent, slot)]
+        if free:
+            yield free[0], free[-1], len(free)
+        looked_at = max(looked_at, last)

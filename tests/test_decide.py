@@ -159,7 +159,8 @@ def test_a_step_back_of_less_than_a_minute_changes_nothing(waiting):
 
 def test_a_step_back_of_a_minute_settles_through_now_and_forgets_who_waited():
     state = settled(NINE + 60)
-    assert decide(state, NINE - 0.5, waiting=NINE + 60) == Decision(NINE - 1, stepped=True)
+    assert decide(state, NINE, waiting=NINE + 60) == Decision(NINE, stepped=True)
+    assert decide(state, NINE - 0.5) == Decision(NINE - 1, stepped=True)
 
 
 def test_after_years_in_the_future_the_schedule_is_alive_at_once():

@@ -179,3 +179,8 @@ def test_unsent_spans_are_the_instants_outside_the_ranges(indices, after, throug
 @pytest.mark.parametrize(("after", "through"), [(0, 0), (100, 40)])
 def test_an_empty_interval_has_no_spans(after, through):
     assert list(unsent_spans(((60, 120),), after, through)) == []
+
+
+def test_unsent_spans_begin_after_a_range_that_holds_the_beginning():
+    assert list(unsent_spans(((60, 180), (181, 240)), 120, 300)) == [(240, 300)]
+    assert list(unsent_spans(((60, 120), (240, 240)), 0, 300)) == [(0, 59), (120, 239), (240, 300)]
