@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 REDACTED: Final = "[redacted]"
+_HOLE: Final = "\0"  # stands for it meanwhile, because a secret may read like a part of it
 
 _CREDENTIAL: Final = re.compile(
     r"(?:proxy-)?authorization|(?:set-)?cookie2?|[\w-]*(?:api-?key|token|secret|password)[\w-]*",
@@ -38,7 +39,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._known: list[str] = []  # their forms, the longest first: some hold others
 
     def __repr__(self) -> str:
         """Show how many values it knows, none of them."""
@@ -48,11 +49,15 @@ class Redactor:
         """Redact this value from now on."""
         if value and value not in self._values:
             self._values.add(value)
-            self._known = None
+            self._known = sorted(
+                {*self._known, *_forms(value)}, key=lambda form: (-len(form), form)
+            )
 
     def redact(self, text: str) -> str:
         """Return the text without secrets: known ones, and what looks like a credential."""
-        text = self._pattern().sub(REDACTED, text)
+        for form in self._known:
+            text = text.replace(form, _HOLE)
+        text = text.replace(_HOLE, REDACTED)
         text = _USERINFO.sub(rf"\1{REDACTED}@", text)
         text = _QUERY_VALUE.sub(rf"\1{REDACTED}", text)
         return "\n".join(map(_without_credentials, text.split("\n")))
@@ -60,13 +65,6 @@ class Redactor:
     def header(self, name: str, value: str) -> str:
         """Return the value of a header without secrets; nothing at all of a credential's."""
         return REDACTED if is_credential(name) else self.redact(value)
-
-    def _pattern(self) -> re.Pattern[str]:
-        if self._known is None:
-            forms = {form for value in self._values for form in _forms(value) if form}
-            longest_first = sorted(forms, key=lambda form: (-len(form), form))
-            self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-        return self._known
 
 
 def _without_credentials(line: str) -> str:

@@ -15,12 +15,12 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import httpx
 
 from sinkd import __version__, signing
-from sinkd.errors import UsageError
+from sinkd.errors import SinkdError, UsageError
 from sinkd.grammar import references, target
 from sinkd.instant import rfc3339
 from sinkd.network import Policy
@@ -38,11 +38,23 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 
-Headers = list[tuple[str, str]]
+_CONNECTION_HEADERS: Final = (("Accept-Encoding", "identity"), ("Connection", "close"))
+_HTTPX_ERRORS: Final[tuple[tuple[type[Exception], FailureReason, Phase | None], ...]] = (
+    (httpx.ConnectTimeout, "timeout", "connect"),
+    (httpx.WriteTimeout, "timeout", "write"),
+    (httpx.TimeoutException, "timeout", None),
+    (httpx.ConnectError, "connect", "connect"),
+    (httpx.WriteError, "write", "write"),
+    (httpx.NetworkError, "read", None),
+    (httpx.RemoteProtocolError, "protocol", None),
+)
 
-# At INFO and DEBUG they write whole URLs and headers (F8).
+Headers: TypeAlias = list[tuple[str, str]]
+
+# They write whole URLs and headers (F8); asyncio in its debug mode arguments of all kinds.
 for _name in ("httpx", "httpcore", "h11"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +159,17 @@ class Runner:
         return await self._send(lambda: Prepared("GET", url, headers, b""), PING_SECONDS)
 
     def preview(self, attempt: Attempt) -> Prepared:
-        """Return what `run` would send, secrets masked and none needed; raises FailedError."""
+        """Return what `run` would send, secrets masked and none needed.
+
+        Raises SinkdError when it would not be sent whatever the secrets are.
+        """
         job = attempt.job
         unsigned = replace(attempt, job=replace(job, signing_secret=None))
-        prepared = self._prepared(unsigned, Masked())
+        try:
+            prepared = self._prepared(unsigned, Masked())
+        except FailedError as error:
+            message = f"this request would not be sent: {error}"
+            raise SinkdError(message) from error
         headers = [
             (name, MASK if is_credential(name) and MASK not in value else value)
             for name, value in prepared.headers
@@ -288,17 +307,6 @@ def _cause(error: Exception, phase: Phase) -> Cause:
     return Cause("internal", phase, text)
 
 
-_HTTPX_ERRORS: Final[tuple[tuple[type[Exception], FailureReason, Phase | None], ...]] = (
-    (httpx.ConnectTimeout, "timeout", "connect"),
-    (httpx.WriteTimeout, "timeout", "write"),
-    (httpx.TimeoutException, "timeout", None),
-    (httpx.ConnectError, "connect", "connect"),
-    (httpx.WriteError, "write", "write"),
-    (httpx.NetworkError, "read", None),
-    (httpx.RemoteProtocolError, "protocol", None),
-)
-
-
 def _by_status(reading: _Reading) -> Answer:
     """Return the answer of a whole exchange: the status alone decides (H2)."""
     status = reading.status or 0
@@ -362,9 +370,6 @@ def _encoded(body: JSONValue) -> bytes:
 def _span_id(run_id: str) -> str:
     """Return the parent span of a run's `traceparent`: the same bytes for the same run."""
     return hashlib.sha256(run_id.encode()).hexdigest()[:16]
-
-
-_CONNECTION_HEADERS: Final = (("Accept-Encoding", "identity"), ("Connection", "close"))
 
 
 class _Body(httpx.AsyncByteStream):

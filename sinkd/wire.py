@@ -28,6 +28,8 @@ INTERIM_LIMIT: Final = 16
 EVENTS_PER_TURN: Final = 64
 NEVER_SECONDS: Final = 1e6  # the run has one deadline; asyncio's own must not come first
 
+_EAI: Final = {value: name for name, value in vars(socket).items() if name.startswith("EAI_")}
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -315,6 +317,3 @@ def describe(error: BaseException) -> str:
         case OSError(errno=int(number)):
             return f"{name}, {errno.errorcode.get(number, number)}"
     return name
-
-
-_EAI: Final = {value: name for name, value in vars(socket).items() if name.startswith("EAI_")}

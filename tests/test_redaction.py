@@ -56,6 +56,13 @@ def test_of_values_that_hold_each_other_the_longest_goes():
     assert redactor.redact("x abcdef abc") == f"x {REDACTED} {REDACTED}"
 
 
+def test_a_secret_that_reads_like_the_mask_does_not_break_it():
+    redactor = Redactor()
+    for value in ("redacted", "a", "[", "password"):
+        redactor.learn(value)
+    assert redactor.redact("x password y") == f"x {REDACTED} y"
+
+
 def test_without_a_known_value_a_plain_text_stays_as_it_is():
     text = "connect: ConnectionRefusedError, ECONNREFUSED (refresh-cache@2026-11-23T09:00Z)"
     redactor = Redactor()

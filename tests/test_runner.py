@@ -14,7 +14,7 @@ from pytest_httpx import IteratorStream
 from standardwebhooks.webhooks import Webhook
 
 from sinkd import __version__
-from sinkd.errors import UsageError
+from sinkd.errors import SinkdError, UsageError
 from sinkd.record import ERROR_LIMIT_CHARACTERS
 from sinkd.runner import BODY_LIMIT_BYTES, Attempt, Runner, direct_transport
 from sinkd.secrets import Secrets
@@ -489,6 +489,12 @@ def test_a_preview_masks_every_secret_and_needs_none():
     assert headers["webhook-timestamp"] == "0"
     assert headers["X-Sinkd-Run-Id"] == RUN_ID
     assert repr(prepared) == "<Prepared>"
+
+
+def test_a_preview_of_what_would_never_be_sent_says_why():
+    runner = Runner(Server().transport, Secrets({}, []), now=lambda: 0.0)
+    with pytest.raises(SinkdError, match="would not be sent: the body has 1,048,577 bytes"):
+        runner.preview(attempt(job(body="x" * (BODY_LIMIT_BYTES + 1))))
 
 
 def test_a_ping_is_a_get_that_never_raises():

@@ -118,7 +118,7 @@ def transport(policy=None, resolver=None, ca_file=None, client_cert=None):
 async def send(url, *, seconds=20, method="POST", body=None, **options):
     job = Job("j", Interval(5), Request(url, method, body=body), seconds, 60)
     runner = Runner(transport(**options), Secrets({}, []), now=lambda: 0.0)
-    return await runner.run(Attempt(job, "j@2026-11-23T09:00Z", 0, "schedule", "0" * 32))
+    return await runner.run(Attempt(job, "j@2026-11-23T09:01Z", 0, "schedule", "0" * 32))
 
 
 def answer_of(behave, **options):
@@ -159,10 +159,10 @@ def test_the_request_on_the_wire_is_byte_for_byte_this():
         "POST /a%2Fb//c?d=%20&e HTTP/1.1",
         "Host: 127.0.0.1:PORT",
         f"User-Agent: sinkd/{__version__}",
-        f"traceparent: 00-{'0' * 32}-371b851c4afe3196-01",
+        f"traceparent: 00-{'0' * 32}-419b1963d97c3020-01",
         "Content-Type: application/json",
-        "Idempotency-Key: j@2026-11-23T09:00Z",
-        "X-Sinkd-Run-Id: j@2026-11-23T09:00Z",
+        "Idempotency-Key: j@2026-11-23T09:01Z",
+        "X-Sinkd-Run-Id: j@2026-11-23T09:01Z",
         "X-Sinkd-Job: j",
         "X-Sinkd-Scheduled-At: 1970-01-01T00:00:00Z",
         "X-Sinkd-Trigger: schedule",
