@@ -166,7 +166,9 @@ def _is_numbered(record: dict[str, Any]) -> bool:
 
 def _is_range(record: dict[str, Any]) -> bool:
     count = record["count"]
-    return isinstance(count, int) and count >= 1 and _is_time(record.get("last_scheduled_at"))
+    return isinstance(count, int) and (
+        count == 1 or (count > 1 and _is_time(record.get("last_scheduled_at")))
+    )
 
 
 def _is_time(text: object) -> bool:
@@ -179,7 +181,7 @@ def _is_time(text: object) -> bool:
 
 def _overlaps(run: Run, since: float | None, until: float | None) -> bool:
     first = parse_rfc3339(run["scheduled_at"])
-    last = parse_rfc3339(run.get("last_scheduled_at", run["scheduled_at"]))
+    last = parse_rfc3339(run["last_scheduled_at"]) if run.get("count", 1) > 1 else first
     return (since is None or last >= since) and (until is None or first < until)
 
 

@@ -168,6 +168,13 @@ def test_a_missed_range_counts_where_any_of_its_slots_lies(tmp_path, write):
     assert seqs(History(tmp_path).runs(since=SLOT + 7201)) == []
 
 
+def test_a_range_of_one_slot_may_lack_its_last(tmp_path, write):
+    write("runs.jsonl", record.line(run(1, count=1)) + record.line(run(2, count=2)))
+    found = History(tmp_path)
+    assert seqs(found.runs(since=0)) == [1]
+    assert found.unreadable == 1
+
+
 def test_events_are_read_both_ways(tmp_path, write):
     at = record.rfc3339(SLOT)
     both = [{"v": 1, "seq": seq, "at": at, "event": "config_unsettled"} for seq in (1, 2)]

@@ -213,6 +213,26 @@ declare jobs in jobs.yaml and start `sinkd run`
 """)
 
 
+@pytest.mark.parametrize("content", ["jobs: [", None])
+def test_without_a_valid_jobs_file_the_jobs_are_those_of_the_log(settings, capsys, content):
+    Path("jobs.yaml").unlink()
+    if content:
+        Path("jobs.yaml").write_text(content)
+    write([run("refresh-cache", NOW - 60)])
+    assert run_command(settings, now=NOW) == 0
+    shown = capsys.readouterr()
+    assert "jobs.yaml" in shown.err
+    assert shown.err.endswith("; the jobs shown are those of the run log\n")
+    assert "refresh-cache" in shown.out
+    assert "removed" not in shown.out
+
+
+def test_a_label_taken_from_a_job_no_longer_selects_its_records(report):
+    write([run("ping-billing", NOW - 60, labels={"team": "shop"})])
+    found = json.loads(report(labels=["team=shop"], output_format="json"))
+    assert [(job["job"], job["total_runs"]) for job in found["jobs"]] == [("refresh-cache", 0)]
+
+
 def test_a_refused_file_shows_in_the_header(report):
     problem = {"code": "SNK104", "line": 14, "column": 23, "message": "`a` is \x1b[2J bad"}
     write(

@@ -94,7 +94,7 @@ def _read(
     for run in history.runs():
         name = run["job"]
         names.add(name)
-        if not question.wants(name, labels.get(name) or run.get("labels", {})):
+        if not question.wants(name, labels.get(name, run.get("labels", {}))):
             continue
         if summary.add(run) and question.outcome in {None, run["outcome"]}:
             listed.append(run)
@@ -119,11 +119,15 @@ def _known_jobs(settings: "Settings") -> Mapping[str, Job] | None:
     """Return the jobs of the file accepted last, else of `--config`; None for no valid file."""
     accepted = read_accepted(settings.data_dir)
     try:
-        data = accepted.data if accepted else source.read(settings.config)
-    except UsageError:
-        return None
-    spec = source.load(data).spec
-    return spec.jobs if spec else None
+        spec = source.load(accepted.data if accepted else source.read(settings.config)).spec
+    except UsageError as error:
+        problem = str(error)
+    else:
+        if spec:
+            return spec.jobs
+        problem = f"{settings.config} is not valid, `sinkd validate` says why"
+    click.echo(f"sinkd: {escape(problem)}; the jobs shown are those of the run log", err=True)
+    return None
 
 
 def _zone(known: Mapping[str, Job] | None, names: Sequence[str]) -> str:
