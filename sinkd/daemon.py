@@ -204,8 +204,7 @@ class Daemon:
         if before == after:
             return
         if before is not None:
-            ended = schedule.parse_fingerprint(before)
-            missed = decide.gap(ended, self.store.states[name], now, self.store.down)
+            missed = decide.gap(self.store.states[name], now, self.store.down)
             if missed:
                 line = self.lines.missed(name, job, missed)
                 self.store.settle(name, missed.last, [line])

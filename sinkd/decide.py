@@ -10,8 +10,8 @@ from typing import Final
 
 from sinkd import schedule
 from sinkd.record import MissReason, SkipReason
-from sinkd.spec import Job, Schedule
-from sinkd.state import JobState, is_sent, unsent_spans
+from sinkd.spec import Job
+from sinkd.state import JobState, is_sent, unsent
 
 SMALL_STEP_SECONDS: Final = 60  # T4
 SEEN_LATE_SECONDS: Final = 5  # T3: above it, a slot is a catch-up
@@ -81,7 +81,7 @@ def settle(
         return Decision(decided, None, tuple(records), stepped)
     may_run = not is_sent(state.sent, newest) and now - newest <= job.catch_up_seconds  # T3
     before = schedule.latest_slot(job.schedule, newest - 1)
-    missed = _missed(job.schedule, state, decided, before if may_run else newest, cause)
+    missed = _missed(state, decided, before if may_run else newest, cause)
     if missed:
         records.append(missed)
     if may_run and state.pause and now < state.pause.until:  # T10
@@ -93,22 +93,18 @@ def settle(
     return Decision(newest, None, tuple(records), stepped)
 
 
-def gap(ended: Schedule, state: JobState, now: float, cause: Cause) -> Missed | None:
+def gap(state: JobState, now: float, cause: Cause) -> Missed | None:
     """Return what is missed through now under a schedule that ended while nobody ran (T7)."""
-    return _missed(ended, state, state.decided, int(now), cause)
+    return _missed(state, state.decided, int(now), cause)
 
 
-def _missed(
-    when: Schedule, state: JobState, after: int, through: int, cause: Cause
-) -> Missed | None:
+def _missed(state: JobState, after: int, through: int, cause: Cause) -> Missed | None:
     """Return one record for all slots in (after, through] that were never sent (T2)."""
-    spans = [
-        (since, until, slots)
-        for since, until in unsent_spans(state.sent, after, through)
-        if (slots := schedule.count(when, since, until))
-    ]
-    if not spans:
+    if state.schedule is None:
         return None
-    first = schedule.next_slot(when, spans[0][0])
-    last = schedule.latest_slot(when, spans[-1][1])
-    return Missed(first, last, sum(slots for *_, slots in spans), cause(first))
+    pieces = list(unsent(state.sent, state.schedule, after, through))
+    if not pieces:
+        return None
+    first = min(first for first, _, _ in pieces)
+    last = max(last for _, last, _ in pieces)
+    return Missed(first, last, sum(count for *_, count in pieces), cause(first))

@@ -131,12 +131,12 @@ def add_sent(sent: Ranges, slot: int, previous: int, grid: str) -> Ranges:
 
     Above 64 ranges the two nearest of the older half merge: that can only refuse a send.
     """
+    if is_sent(sent, slot):
+        return sent
     for index in range(len(sent) - 1, -1, -1):
         each = sent[index]
         if each.last == previous and each.schedule == grid:
             return (*sent[:index], each._replace(last=slot), *sent[index + 1 :])
-    if is_sent(sent, slot):
-        return sent
     ranges = sorted((*sent, Range(slot, slot, grid)))
     if len(ranges) > RANGES_LIMIT:
         older = range(RANGES_LIMIT // 2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sinkd import schedule
 from sinkd.decide import Decision, Missed, Skipped, gap, settle
 from sinkd.spec import Daily, Interval, Job, Request
-from sinkd.state import JobState, Pause, add_sent, is_sent
+from sinkd.state import JobState, Pause, Range, add_sent, is_sent
 
 NINE = 1_795_424_400  # 2026-11-23T09:00:00Z
 QUARTER = 900
@@ -25,8 +25,8 @@ def decide(state, now, *, waiting=None, in_flight=None, of=None):
     return settle(of or job(), state, waiting, now, in_flight=in_flight, cause=lambda _: "down")
 
 
-def settled(through=NINE - QUARTER, sent=(), pause=None):
-    return JobState(through, "15/0", sent, pause=pause)
+def settled(through=NINE - QUARTER, sent=(), pause=None, grid="15/0"):
+    return JobState(through, grid, sent, pause=pause)
 
 
 # --- one slot ---------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def test_of_a_paused_job_in_flight_the_pause_is_the_reason():
 
 
 def test_a_sent_slot_is_settled_without_a_record():
-    state = settled(sent=((NINE, NINE),))
+    state = settled(sent=(Range(NINE, NINE, "15/0"),))
     assert decide(state, NINE + 1) == Decision(NINE)
 
 
@@ -81,7 +81,7 @@ def test_a_sent_slot_is_settled_without_a_record():
 
 def test_a_gap_of_a_month_is_one_record_and_one_run():
     now = NINE + 30 * 86_400 + 2
-    decision = decide(settled(NINE - 60), now, of=job(Interval(1), 30))
+    decision = decide(settled(NINE - 60, grid="1/0"), now, of=job(Interval(1), 30))
     newest = NINE + 30 * 86_400
     first = Missed(NINE, newest - 60, 43_200, "down")
     assert decision == Decision(newest - 60, newest, (first,))
@@ -101,14 +101,14 @@ def test_misses_are_counted_before_an_overlap_or_a_pause_is_looked_at():
 
 
 def test_sent_slots_are_left_out_of_a_record_and_its_ends_are_missed_ones():
-    sent = ((NINE, NINE), (NINE + 2 * QUARTER, NINE + 2 * QUARTER))
+    sent = tuple(Range(at, at, "15/0") for at in (NINE, NINE + 2 * QUARTER))
     late = NINE + 3 * QUARTER + WINDOW + 1
     first, last = NINE + QUARTER, NINE + 3 * QUARTER
     assert decide(settled(sent=sent), late).records == (Missed(first, last, 2, "down"),)
 
 
 def test_a_gap_with_nothing_but_sent_slots_is_not_written():
-    sent = ((NINE, NINE + 3 * QUARTER),)
+    sent = (Range(NINE, NINE + 3 * QUARTER, "15/0"),)
     assert decide(settled(sent=sent), NINE + 3 * QUARTER) == Decision(NINE + 3 * QUARTER)
 
 
@@ -127,7 +127,7 @@ def test_the_cause_is_asked_for_the_first_missed_slot():
 
 def test_a_daily_job_is_caught_up_in_its_own_window():
     daily = job(Daily(("09:00",), "UTC"), 3600)
-    state = JobState(NINE - 86_400, "x")
+    state = JobState(NINE - 86_400, schedule.fingerprint(daily.schedule))
     assert decide(state, NINE + 3600, of=daily).waiting == NINE
     assert decide(state, NINE + 3601, of=daily).records == (Missed(NINE, NINE, 1, "down"),)
 
@@ -170,7 +170,7 @@ def test_after_years_in_the_future_the_schedule_is_alive_at_once():
 
 
 def test_a_slot_that_was_sent_before_the_step_is_not_sent_again():
-    state = settled(NINE - 1, sent=((NINE, NINE),))
+    state = settled(NINE - 1, sent=(Range(NINE, NINE, "15/0"),))
     assert decide(state, NINE) == Decision(NINE)
 
 
@@ -178,13 +178,13 @@ def test_a_slot_that_was_sent_before_the_step_is_not_sent_again():
 
 
 def test_what_was_due_under_an_ended_schedule_is_missed_through_now():
-    missed = gap(Interval(15), settled(), NINE + QUARTER + 0.5, lambda _: "draining")
+    missed = gap(settled(), NINE + QUARTER + 0.5, lambda _: "draining")
     assert missed == Missed(NINE, NINE + QUARTER, 2, "draining")
 
 
 def test_an_ended_schedule_without_a_due_slot_misses_nothing():
-    assert gap(Interval(15), settled(), NINE - 0.5, lambda _: "down") is None
-    assert gap(Interval(15), settled(NINE + 5), NINE, lambda _: "down") is None
+    assert gap(settled(), NINE - 0.5, lambda _: "down") is None
+    assert gap(settled(NINE + 5), NINE, lambda _: "down") is None
 
 
 # --- against an oracle --------------------------------------------------------------------------
@@ -243,10 +243,10 @@ def test_every_due_slot_gets_the_fate_that_an_enumeration_gives_it(
     of = job(when, window)
     decided, now = NINE + begins, NINE + begins + passes
     slots = list(schedule.slots(when, decided - 3600, now + 3600))
-    sent = ()
+    sent, grid = (), schedule.fingerprint(when)
     for slot in (slots[index] for index in sent_at if index < len(slots)):
-        sent = add_sent(sent, slot, schedule.latest_slot(when, slot - 1))
-    state = JobState(decided, "x", sent, pause=Pause(now + pause, "r", "b") if pause else None)
+        sent = add_sent(sent, slot, schedule.latest_slot(when, slot - 1), grid)
+    state = JobState(decided, grid, sent, pause=Pause(now + pause, "r", "b") if pause else None)
     decision = decide(state, now, in_flight=in_flight, of=of)
     assert expanded(of, state, decision) == Counter(
         dict.fromkeys(enumerated(of, state, now, in_flight).items(), 1)
@@ -270,7 +270,8 @@ WAKES = st.lists(
 @given(SCHEDULES, st.sampled_from([5, 30, 450, 3600]), WAKES)
 def test_over_any_life_each_slot_gets_one_answer_is_sent_once_and_never_early(when, window, wakes):
     of = job(when, window)
-    state, waiting, in_flight = JobState(NINE, "x"), None, None
+    grid = schedule.fingerprint(when)
+    state, waiting, in_flight = JobState(NINE, grid), None, None
     now, earliest, furthest, stepped = float(NINE), float(NINE), float(NINE), False
     answers, requests = Counter(), Counter()
     for seconds, step, permit, ended, pause in wakes:
@@ -287,7 +288,7 @@ def test_over_any_life_each_slot_gets_one_answer_is_sent_once_and_never_early(wh
         if waiting is not None and waiting <= now and permit:
             assert in_flight is None  # T5
             assert now - waiting <= window  # T3
-            sent = add_sent(state.sent, waiting, schedule.latest_slot(when, waiting - 1))
+            sent = add_sent(state.sent, waiting, schedule.latest_slot(when, waiting - 1), grid)
             requests[waiting] += 1
             answers[waiting] += 1
             state, waiting, in_flight = replace(state, decided=waiting, sent=sent), None, "a@run"

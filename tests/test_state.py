@@ -7,17 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinkd import schedule
 from sinkd.state import (
     RANGES_LIMIT,
     Claim,
     JobState,
     Pause,
+    Range,
     add_sent,
     apply,
     entry_of,
     is_sent,
     settled,
-    unsent_spans,
+    unsent,
 )
 
 STEP = 60
@@ -49,7 +51,7 @@ def test_a_cursor_begins_a_job_and_moves_it_in_either_direction():
 def test_a_claim_settles_its_slot_and_stays_open_until_its_own_close():
     claimed = folded(CURSOR, CLAIM)
     open_claim = Claim("a@1", 2, {"job": "a"})
-    assert claimed == JobState(660, "1/0", ((660, 660),), open_claim)
+    assert claimed == JobState(660, "1/0", (Range(660, 660, "1/0"),), open_claim)
     assert apply(claimed, {"entry": "close", "job": "a", "run_id": "another"}) == claimed
     assert apply(claimed, {"entry": "close", "job": "a", "run_id": "a@1"}).open is None
 
@@ -88,13 +90,13 @@ def test_a_skipped_slot_settles_and_keeps_everything_else():
 
 @given(
     decided=st.integers(0, 10**6),
-    schedule=st.none() | st.text(max_size=9),
+    grid=st.none() | st.text(max_size=9),
     slots=st.lists(st.integers(0, 500), max_size=99),
     pause=st.none() | st.builds(Pause, st.floats(0, 9e9), st.text(max_size=9), st.just("b")),
 )
-def test_one_state_entry_stands_for_all_before_it(decided, schedule, slots, pause):
-    state = JobState(decided, schedule, sent_of(slots), None, pause)
-    assert apply(JobState(1, "other", ((1, 1),)), entry_of(state)) == state
+def test_one_state_entry_stands_for_all_before_it(decided, grid, slots, pause):
+    state = JobState(decided, grid, sent_of(slots), None, pause)
+    assert apply(JobState(1, "other", (Range(60, 60, "1/0"),)), entry_of(state)) == state
 
 
 # --- ranges of sent slots ---------------------------------------------------------------------
@@ -104,7 +106,7 @@ def sent_of(indices):
     """Send slots of a grid of one minute, given by their index, in this order."""
     sent = ()
     for index in indices:
-        sent = add_sent(sent, index * STEP, (index - 1) * STEP)
+        sent = add_sent(sent, index * STEP, (index - 1) * STEP, "1/0")
     return sent
 
 
@@ -113,10 +115,8 @@ def holds(sent, indices):
 
 
 def are_sorted_and_apart(sent):
-    bounds = [bound for each in sent for bound in each]
-    return bounds == sorted(bounds) and all(
-        last < first for (_, last), (first, _) in pairwise(sent)
-    )
+    bounds = [bound for each in sent for bound in each[:2]]
+    return bounds == sorted(bounds) and all(one.last < other.first for one, other in pairwise(sent))
 
 
 @given(st.lists(st.integers(0, 120), max_size=60))
@@ -127,7 +127,7 @@ def test_sent_slots_are_a_set_while_there_is_room(indices):
 
 
 def test_a_healthy_job_has_one_range_for_ever():
-    assert sent_of(range(100_000)) == ((0, 99_999 * STEP),)
+    assert sent_of(range(20_000)) == (Range(0, 19_999 * STEP, "1/0"),)
 
 
 @given(st.lists(st.integers(0, 4000), min_size=RANGES_LIMIT, max_size=300, unique=True))
@@ -143,8 +143,8 @@ def test_above_the_limit_the_two_nearest_of_the_older_half_merge():
     gaps[5], gaps[RANGES_LIMIT - 1] = 3, 2  # the nearest of all are young
     at = [sum(gaps[:index]) for index in range(RANGES_LIMIT + 1)]
     sent = sent_of(at)
-    assert (at[5] * STEP, at[6] * STEP) in sent
-    assert (at[-1] * STEP, at[-1] * STEP) in sent
+    assert (at[5] * STEP, at[6] * STEP, "1/0") in sent
+    assert (at[-1] * STEP, at[-1] * STEP, "1/0") in sent
     assert len(sent) == RANGES_LIMIT
 
 
@@ -157,30 +157,55 @@ def test_a_range_in_a_bogus_future_is_kept_while_the_present_goes_on():
     assert not is_sent(sent, 999 * STEP)
 
 
+GRIDS = ("1/0", "2/1", "3/0", "5/2")
+
+
+@st.composite
+def sent_under_many_schedules(draw):
+    """Claim slots of several schedules; return the ranges and the plain set that they stand for."""
+    sent, claimed = (), set()
+    claims = draw(st.lists(st.tuples(st.sampled_from(GRIDS), st.integers(0, 60)), max_size=40))
+    for grid, minute in claims:
+        when = schedule.parse_fingerprint(grid)
+        slot = schedule.next_slot(when, minute * STEP - 1)
+        if slot not in claimed:
+            sent = add_sent(sent, slot, schedule.latest_slot(when, slot - 1), grid)
+            claimed.add(slot)
+    return sent, claimed
+
+
+@given(sent_under_many_schedules())
+def test_what_was_sent_on_one_grid_says_nothing_of_another(known):
+    sent, claimed = known
+    assert {minute * STEP for minute in range(70) if is_sent(sent, minute * STEP)} == claimed
+
+
 @given(
-    st.lists(st.integers(0, 60), max_size=40),
+    sent_under_many_schedules(),
+    st.sampled_from(GRIDS),
     st.integers(-5, 65),
     st.integers(-5, 65),
 )
-def test_unsent_spans_are_the_instants_outside_the_ranges(indices, after, through):
-    sent = sent_of(indices)
-    spans = list(unsent_spans(sent, after * STEP, through * STEP))
-    free = {
-        index
-        for index in range(after + 1, through + 1)
-        if any(first < index * STEP <= last for first, last in spans)
-    }
-    assert free == set(range(after + 1, through + 1)) - holds(sent, range(-5, 66))
-    bounds = [bound for span in spans for bound in span]
-    assert bounds == sorted(bounds)
-    assert all(after * STEP <= bound <= through * STEP for bound in bounds)
+def test_unsent_slots_are_those_of_the_grid_less_those_sent(known, grid, after, through):
+    sent, claimed = known
+    after, through = after * STEP, through * STEP
+    pieces = list(unsent(sent, grid, after, through))
+    due = set(schedule.slots(schedule.parse_fingerprint(grid), after, through)) - claimed
+    assert sum(count for *_, count in pieces) == len(due)
+    if due:
+        assert min(first for first, *_ in pieces) == min(due)
+        assert max(last for _, last, _ in pieces) == max(due)
+
+
+def test_ranges_of_two_schedules_merge_into_one_that_refuses_every_minute_between():
+    sent = ()
+    for index in range(RANGES_LIMIT + 1):
+        grid = GRIDS[2] if index % 2 else GRIDS[3]
+        sent = add_sent(sent, index * 600, index * 600 - 1, grid)
+    [merged] = [each for each in sent if each.first != each.last]
+    assert merged.schedule == "1/0"
 
 
 @pytest.mark.parametrize(("after", "through"), [(0, 0), (100, 40)])
-def test_an_empty_interval_has_no_spans(after, through):
-    assert list(unsent_spans(((60, 120),), after, through)) == []
-
-
-def test_unsent_spans_begin_after_a_range_that_holds_the_beginning():
-    assert list(unsent_spans(((60, 180), (181, 240)), 120, 300)) == [(240, 300)]
-    assert list(unsent_spans(((60, 120), (240, 240)), 0, 300)) == [(0, 59), (120, 239), (240, 300)]
+def test_an_empty_interval_has_no_unsent_slots(after, through):
+    assert list(unsent((Range(60, 120, "1/0"),), "1/0", after, through)) == []
