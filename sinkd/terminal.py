@@ -9,11 +9,8 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import click
-
-_ELLIPSIS: Final = "…"
 
 
 def escape(text: object) -> str:
@@ -26,16 +23,6 @@ def width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def cut(text: str, cells: int | None) -> str:
-    """Return the text in at most this many cells, its end replaced by `…`; None: as it is."""
-    if cells is None or width(text) <= cells:
-        return text
-    kept = text[: max(0, cells - 1)]
-    while kept and width(kept) >= cells:
-        kept = kept[:-1]
-    return kept + _ELLIPSIS
 
 
 def align(rows: Iterable[Sequence[str]], sides: str, gap: str = "  ") -> list[str]:

@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinkd.terminal import align, cut, escape, show, width
+from sinkd.terminal import align, escape, show
 
 
 def test_printable_ascii_and_letters_stay():
@@ -29,14 +29,6 @@ def test_no_control_format_surrogate_or_separator_is_left(text):
 def test_columns_are_aligned_by_what_a_terminal_shows():
     assert align([("日本", "1"), ("a", "22")], "<>") == ["日本   1", "a     22"]
     assert align([], "<") == []
-
-
-@given(st.text("a日é"), st.integers(1, 12))
-def test_a_text_is_cut_to_its_cells_and_says_so(text, cells):
-    short = cut(text, cells)
-    assert width(short) <= cells
-    assert short == text or (short.endswith("…") and width(text) > cells)
-    assert cut(text, None) == text
 
 
 def test_an_encoding_without_bars_gets_question_marks(monkeypatch):

@@ -13,7 +13,7 @@ from sinkd.instant import DAY, duration_text, parse_rfc3339
 from sinkd.record import Run
 from sinkd.report import REASON_WORDS, STRIP_HOURS, Cause, Report, Row, Totals, Trouble, tidy
 from sinkd.schedule import describe
-from sinkd.terminal import align, cut, escape, width
+from sinkd.terminal import align, escape, width
 
 _NOTHING: Final = "\N{EN DASH}"
 _ALL_GOOD, _SOME_GOOD, _NONE_GOOD, _NO_RUN = "▇▃▁ "
@@ -22,7 +22,7 @@ _BOLD: Final = ("JOB ", "Failures", "Not run", "Runs")
 
 
 class _Column(NamedTuple):
-    """A column of the table; on a narrow terminal the one with the highest `spare` goes first."""
+    """A column of the table; a narrow terminal loses the highest `spare` first, 0 never."""
 
     spare: int
     side: str
@@ -39,15 +39,18 @@ class _Line(NamedTuple):
 
 
 def text(report: Report, columns: int | None) -> Iterator[str]:
-    """Yield the lines of a report, none wider than this many columns; None is no limit."""
+    """Yield the lines of a report.
+
+    On a terminal of this many columns the table leaves out what does not fit; a sentence is never
+    cut, the terminal wraps it. None is no limit.
+    """
     for line in _lines(report, columns):
-        short = cut(line, columns)
         if line.startswith(_BOLD):
-            yield click.style(short, bold=True)
+            yield click.style(line, bold=True)
         elif line.startswith("running config"):
-            yield click.style(short, fg="yellow")
+            yield click.style(line, fg="yellow")
         else:
-            yield short
+            yield line
 
 
 def _lines(report: Report, columns: int | None) -> Iterator[str]:
@@ -122,26 +125,22 @@ def _next_run(report: Report) -> Iterator[str]:
 # The table of jobs.
 
 
-def _table(report: Report, columns: int | None) -> Iterator[str]:
+def _table(report: Report, columns: int | None) -> Sequence[str]:
     table = _columns(report)
-    while len(table) > 1:
-        lines = align([[column.title for column in table], *_cells(table)], _sides(table))
-        if columns is None or max(map(width, lines)) <= columns or not _spare(table):
+    lines = _aligned(table)
+    while columns is not None and max(map(width, lines)) > columns:
+        least_needed = max(table, key=lambda column: column.spare)
+        if not least_needed.spare:
             break
-        table.remove(max(table, key=lambda column: column.spare))
-    yield from lines
+        table.remove(least_needed)
+        lines = _aligned(table)
+    return lines
 
 
-def _cells(table: Sequence[_Column]) -> Iterator[Sequence[str]]:
-    return zip(*(column.cells for column in table), strict=True)
-
-
-def _sides(table: Sequence[_Column]) -> str:
-    return "".join(column.side for column in table)
-
-
-def _spare(table: Sequence[_Column]) -> bool:
-    return any(column.spare for column in table)
+def _aligned(table: Sequence[_Column]) -> Sequence[str]:
+    titles = [column.title for column in table]
+    cells = zip(*(column.cells for column in table), strict=True)
+    return align([titles, *cells], "".join(column.side for column in table))
 
 
 def _columns(report: Report) -> list[_Column]:
