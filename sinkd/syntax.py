@@ -100,8 +100,8 @@ class _Explanation:
         fix: Edit | None = None,
     ) -> Diagnostic:
         span = self.document.span(start, end)
-        advices = (advice, _STOPPED) if advice else (_STOPPED,)
-        return Diagnostic("SNK001", message, span, label, advices, tuple(related), fix=fix)
+        helps = (advice, _STOPPED) if advice else (_STOPPED,)
+        return Diagnostic("SNK001", message, span, label, helps, tuple(related), fix=fix)
 
     def _line_number(self, index: int) -> int:
         """Return the line of an offset, from 0; the end of the text is on its last line."""
