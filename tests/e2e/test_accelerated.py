@@ -6,7 +6,9 @@ out here from the minutes of the day, with no code of sinkd.
 
 import hashlib
 import json
+import random
 import statistics
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -35,13 +37,13 @@ IS_DUE = {
 }
 
 
-def due(since, until):
+def due(since, until, is_due):
     """Return (job, slot) of every slot after `since` and through `until`, RFC 3339 texts."""
     at, end = (datetime.fromisoformat(each) for each in (since, until))
     found = []
     while (at := at.replace(second=0, microsecond=0) + timedelta(minutes=1)) <= end:
         slot = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        found += [(name, slot) for name, is_due in IS_DUE.items() if is_due(at)]
+        found += [(name, slot) for name, is_at in is_due.items() if is_at(at)]
     return found
 
 
@@ -111,7 +113,7 @@ class Day:
         """Stop, and return every slot that was due, until the stop."""
         assert self.process.stop() == 0
         events = self.home.events()
-        return due(events[0]["at"], events[-1]["at"])
+        return due(events[0]["at"], events[-1]["at"], IS_DUE)
 
     def _save(self, way, text, event):
         getattr(self.chain, way)(text)
@@ -205,3 +207,34 @@ def test_six_hours_over_the_change_to_summer_time(day):
     day.home.clock.sleep_until("2026-03-08T13:05:20Z")
     down = [("each-15", f"2026-03-08T{hour:02}:45:00Z") for hour in (7, 9, 11)]
     check(day, day.end(), unsent=down)
+
+
+@pytest.mark.parametrize(
+    "kills", [12, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+)
+def test_whenever_it_is_killed_nothing_is_sent_twice_or_without_a_record(
+    home, server, job, fast_clock, kills
+):
+    home.clock = fast_clock("2026-03-08T12:00:30Z", 20)
+    names = [f"poll-{number}" for number in range(20)]
+    home.declare(*(job(name, interval_minutes=1) for name in names))
+    server.latency = 0.1  # so that a kill meets runs in flight
+    process = home.run()
+    for _ in range(kills):
+        time.sleep(random.uniform(0.005, 1.5))
+        process.kill()
+        process.wait()
+        process = home.start()
+    home.wait_for(lambda: home.events("started")[-1]["pid"] == process.pid, "the last one runs")
+    time.sleep(3)
+    assert process.stop() == 0
+    sent = Counter(request.headers["x-sinkd-run-id"] for request in server.requests)
+    recorded = Counter(run["run_id"] for run in home.runs() if "trigger" in run)
+    assert sent
+    assert not {run: times for run, times in sent.items() if times > 1}, "sent more than once"
+    assert {run: recorded[run] for run in sent if recorded[run] != 1} == {}, "not one record"
+    events = home.events()
+    slots = due(events[0]["at"], events[-1]["at"], dict.fromkeys(names, lambda _: True))
+    answered = answers(home.runs(), slots)
+    assert {slot: answered[slot] for slot in slots if answered[slot] != 1} == {}
+    assert set(answered) == set(slots)
