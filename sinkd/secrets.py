@@ -6,13 +6,13 @@ Nothing here shows a value: errors name the reference, objects have a silent `re
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from sinkd.errors import ConfigError
-from sinkd.grammar import Reference, references, split
+from sinkd.grammar import Reference, split
 from sinkd.redaction import Redactor
 from sinkd.spec import Job, JSONValue
 
@@ -77,7 +77,7 @@ class Secrets:
     def missing(self, job: Job) -> list[str]:
         """Return the references of a job that cannot be resolved now, as written, sorted."""
         lacking = set()
-        for reference in references_of(job):
+        for reference in job.references:
             try:
                 self.value(reference)
             except MissingSecret as error:
@@ -144,26 +144,6 @@ class Masked(Secrets):
     def resolve_url(self, url: str) -> str:
         """Return the URL with the mask as it is, not percent-encoded."""
         return self.resolve(url)
-
-
-def references_of(job: Job) -> list[Reference]:
-    """Return all references of a job, in the order of its file."""
-    texts = [job.request.url, *(value for _, value in job.request.headers)]
-    texts += _texts(job.request.body)
-    texts.append(job.signing_secret or "")
-    return [reference for text in texts for reference in references(text)]
-
-
-def _texts(value: JSONValue) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case list():
-            for item in value:
-                yield from _texts(item)
-        case dict():
-            for item in value.values():
-                yield from _texts(item)
 
 
 def _content(path: Path) -> str:

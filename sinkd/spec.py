@@ -5,9 +5,11 @@ references (`${env:NAME}`, `${file:NAME}`) keep them as written: they are resolv
 is sent (H10), so a `Spec` never holds a secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from sinkd.grammar import Reference, references
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -58,6 +60,12 @@ class Request:
         """The URL's text up to `?`, as records show it."""
         return self.url.partition("?")[0]
 
+    @property
+    def references(self) -> list[Reference]:
+        """All references whose values the request carries to its host, in file order."""
+        sent = [self.url, *(value for _, value in self.headers), *_texts(self.body)]
+        return [reference for text in sent for reference in references(text)]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -78,6 +86,11 @@ class Job:
     signing_secret: str | None = None
     capture_headers: tuple[str, ...] = ()
     enabled: bool = True
+
+    @property
+    def references(self) -> list[Reference]:
+        """All references that a run needs: those of its request, and of the signing key."""
+        return self.request.references + references(self.signing_secret or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +116,15 @@ def default_catch_up_seconds(schedule: Schedule) -> int:
     if isinstance(schedule, Interval):
         return min(30 * schedule.interval_minutes, 3600)
     return 3600
+
+
+def _texts(value: JSONValue) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case dict():
+            for item in value.values():
+                yield from _texts(item)

@@ -6,7 +6,7 @@ import traceback
 import pytest
 
 from sinkd.grammar import Reference
-from sinkd.secrets import MASK, Masked, MissingSecret, Secrets, default_secrets_dirs, references_of
+from sinkd.secrets import MASK, Masked, MissingSecret, Secrets, default_secrets_dirs
 from sinkd.spec import Interval, Job, Request
 
 VALUE = "s3cr3t/v+lue é"
@@ -182,7 +182,7 @@ def job():
 
 
 def test_the_references_of_a_job_are_those_of_url_headers_body_and_signing():
-    assert [str(reference) for reference in references_of(job())] == [
+    assert [str(reference) for reference in job().references] == [
         "${env:A}",
         "${env:TOKEN}",
         "${env:B}",

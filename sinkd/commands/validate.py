@@ -11,7 +11,6 @@ from sinkd import diagnostics, source
 from sinkd.diagnostics import Diagnostic
 from sinkd.errors import UsageError
 from sinkd.schedule import runs_per_day
-from sinkd.secrets import references_of
 from sinkd.spec import Spec
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _all_well(path: str, spec: Spec) -> str:
     some = "" if len(enabled) == len(jobs) else f" ({len(enabled):,} enabled)"
     number = f"{runs:,.1f}".removesuffix(".0")
     line = f"{path}: ok, {_number(len(jobs), 'job')}{some}, {number} runs a day"
-    references = {reference for job in jobs for reference in references_of(job)}
+    references = {reference for job in jobs for reference in job.references}
     for kind, what in (("env", "environment name"), ("file", "secret file")):
         if names := sorted(reference.name for reference in references if reference.kind == kind):
             line += f"\nneeds {_number(len(names), what)}: {', '.join(names)}"
