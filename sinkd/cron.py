@@ -27,8 +27,9 @@ def schedule(expression: str) -> dict[str, object]:
     """
     fields = _WORDS.get(expression.strip(), expression).split()
     if len(fields) != 5:  # noqa: PLR2004 (crontab(5) has five fields)
+        seconds = len(fields) in {6, 7}
         message = "sinkd counts whole minutes: no seconds and no years"
-        raise ValueError(message)
+        raise ValueError(message if seconds else "a cron expression has five fields")
     minutes, hours = _numbers(fields[0], 0, 59), _numbers(fields[1], 0, 23)
     if fields[2] not in {"*", "?"} or fields[3] != "*":
         message = "days of the month and months cannot be expressed"

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 Severity = Literal["error", "warning"]
 
 
+_LINE_LIMIT: Final = 160  # characters of a line that are shown
 _COLORS: Final = {"error": "1;31", "warning": "1;33", "gutter": "34", "bold": "1"}
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _Paint: TypeAlias = Callable[[str, str], str]
@@ -241,11 +242,12 @@ def _block(path: str, lines: Sequence[str], found: Diagnostic, paint: _Paint) ->
         if before and line > before + 1:
             result.append(paint("gutter", f"{'':{width}} :"))
         before = line
-        text = lines[line - 1] if line <= len(lines) else ""
+        here = [span.column for span, _, _ in marks if span.line == line]
+        text, cut = _window(lines[line - 1] if line <= len(lines) else "", min(here, default=1))
         result.append(f"{paint('gutter', f'{line:>{width}} |')} {_harmless(text)}".rstrip())
         for span, mark, label in marks:
             if span.line == line:
-                under = _underline(text, span, mark)
+                under = _underline(text, span, mark, cut)
                 note = paint(found.severity if mark == "^" else "gutter", f"{under[1]} {label}")
                 result.append(f"{gutter} {under[0]}{note}".rstrip())
     if found.help:
@@ -262,10 +264,20 @@ def _with_single_gaps(lines: Iterable[int]) -> list[int]:
     return sorted([*shown, *gaps])
 
 
-def _underline(line: str, span: Span, mark: str) -> tuple[str, str]:
+def _window(line: str, column: int) -> tuple[str, int]:
+    """Return the part of a long line that holds a column, and how many characters it leaves out."""
+    if len(line) <= _LINE_LIMIT:
+        return line, 0
+    cut = max(0, min(column - _LINE_LIMIT // 4, len(line) - _LINE_LIMIT))
+    part = line[cut : cut + _LINE_LIMIT]
+    part = f"…{part[1:]}" if cut else part
+    return (f"{part[:-1]}…" if cut + _LINE_LIMIT < len(line) else part), cut
+
+
+def _underline(line: str, span: Span, mark: str, cut: int) -> tuple[str, str]:
     """Return the blanks and the marks below a span, by the width that a terminal gives them."""
-    start = span.column - 1
-    end = span.end_column - 1 if span.end_line == span.line else len(line.rstrip())
+    start = span.column - 1 - cut
+    end = span.end_column - 1 - cut if span.end_line == span.line else len(line.rstrip())
     return " " * _width(line[:start]), mark * max(1, _width(line[start:end]))
 
 

@@ -52,7 +52,8 @@ class Document:
 
     `data` holds dicts with text keys, lists and scalars; of duplicate keys the first. `finished`
     is False when the text was given up: then `data` is None. `odd_integers` are nodes such as
-    `010` or `0x1F`, integers that people and programs read differently.
+    `010` or `0x1F`, integers that people and programs read differently; `spoiled` are scalars
+    that a problem inside of them makes worthless.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Document:
     problems: list[Diagnostic] = field(default_factory=list)
     finished: bool = False
     odd_integers: list[int] = field(default_factory=list)
+    spoiled: list[int] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     starts: "array[int]" = field(default_factory=lambda: array("l"))
     ends: "array[int]" = field(default_factory=lambda: array("l"))
@@ -371,4 +373,5 @@ def _check_no_break_spaces(document: Document) -> None:
             start = document.starts[node] + document.raw(node).index(_NO_BREAK_SPACE)
             from sinkd import syntax
 
+            document.spoiled.append(node)
             document.report(syntax.no_break_space(document, start))

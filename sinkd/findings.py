@@ -23,6 +23,7 @@ class Findings:
         self.document = document
         self.diagnostics = [self._with_job(problem) for problem in document.problems]
         self._wrong = {found.span[:2] for found in self.diagnostics if found.code != "SNK003"}
+        self._wrong |= {document.node_span(node)[:2] for node in document.spoiled}
 
     @property
     def has_errors(self) -> bool:
@@ -45,10 +46,11 @@ class Findings:
         """Add a finding at a location, or at a `span` in its text."""
         whole = self.span(location, key=key)
         rule = RULES[code]
-        if rule.severity == "error" and code != "SNK102":  # several things may lack at one place
+        if code != "SNK102":  # several things may lack at one place
             if whole[:2] in self._wrong:
                 return
-            self._wrong.add(whole[:2])
+            if rule.severity == "error":
+                self._wrong.add(whole[:2])
         found = Diagnostic(
             code, message, span or whole, label, tuple(help), tuple(related), fix=fix,
             severity=rule.severity,

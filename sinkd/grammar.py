@@ -169,12 +169,12 @@ def url_flaw(text: str) -> Flaw | None:
 def _scheme_flaw(text: str) -> Flaw:
     scheme, separator, _ = text.partition("://")
     lower = scheme.lower()
+    if "${" in scheme:
+        message = "a reference may stand in path and query only"
+        return Flaw(message, "write scheme and host out", 0, len(scheme), of_reference=True)
     if not separator:
         message, label = "a URL begins with `http://` or `https://`", "write `https://…`"
         return Flaw(message, label, 0, len(text), f"https://{text}" if _HOST.match(text) else None)
-    if "${" in scheme:
-        message = "a reference may stand in path and query only"
-        return Flaw(message, "write the scheme out", 0, len(scheme), of_reference=True)
     message = "the scheme of a URL is `http` or `https`"
     if lower in {"http", "https"}:
         return Flaw(message, f"write `{lower}`", 0, len(scheme), lower, safe=True)

@@ -116,15 +116,20 @@ class _Home(NamedTuple):
     label: str
 
 
+_HOME_OF_JOBS: Final = _Home("jobs", "to a job", "write it in an item of `jobs:`")
+
+
 def _home(mapping: Location, word: str) -> _Home | None:
     here = fields(mapping)
     if word in here:
         return None
+    if not mapping and word in {*fields(_A_JOB)} - {*fields(("defaults",))} | {"request"}:
+        return _HOME_OF_JOBS
     for key in ("defaults", "request", "schedule"):
         if key in here and word in fields((*mapping, key)):
             return _Home(key, f"under `{key}:`", f"indent under `{key}:`")
-    if not mapping and word in {*fields(_A_JOB), *fields((*_A_JOB, "request"))}:
-        return _Home("jobs", "to a job", "write it in an item of `jobs:`")
+    if not mapping and word in fields((*_A_JOB, "request")):
+        return _HOME_OF_JOBS
     if mapping[:-1] == mapping[:2] and mapping[:1] == ("jobs",):
         return _home_outside(mapping, word)
     return None
@@ -228,7 +233,7 @@ def _is_cut(findings: Findings, mapping: Location) -> bool:
     return any(
         span[:2] <= problem.span[:2] < span[2:]
         for problem in findings.document.problems
-        if problem.code in {"SNK004", "SNK108"}
+        if problem.code in {"SNK004", "SNK005", "SNK108"}
     )
 
 

@@ -20,7 +20,9 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("no", "n", "off", "false", "0", "disabled", "inactive"), "false"),
 }
 _YAML_1_1_BOOLEANS: Final = frozenset({"yes", "y", "on", "no", "n", "off"})
-_AMOUNT: Final = re.compile(r"(?P<number>[0-9][0-9_]*)(?:\.0+)? *(?P<unit>[a-z]*)", re.IGNORECASE)
+_AMOUNT: Final = re.compile(
+    r"(?P<number>[0-9][0-9_]{0,20})(?:\.0+)? *(?P<unit>[a-z]*)", re.IGNORECASE
+)
 _UNITS: Final = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
@@ -30,6 +32,15 @@ _UNITS: Final = {
 _CLOCK: Final = re.compile(
     r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?::00)? ?(?P<half>am|pm)?"
 )
+
+
+_COLLECTIONS: Final = {
+    "": "write `version: 1` and `jobs:`",
+    "jobs": "write a list: each job begins with `- name:`",
+    "schedule": "write `{interval_minutes: …}`",
+    "request": "write `{url: …}`",
+    "headers": "write `Name: value`, a line each",
+}
 
 
 def explain(
@@ -178,8 +189,8 @@ def _name(findings: Findings, location: Location, *, on_key: bool) -> None:
     else:
         return
     slug = _slug(text)[:limit]
-    message = f"{quoted(text)} is not a {what} that sinkd can use"
-    label = f"write `{slug}`" if slug else "write a word such as `refresh-cache`"
+    message = f"{quoted(text)} is not a {what} that sinkd can use" if text else f"a {what} is empty"
+    label = f"write {quoted(slug)}" if slug else "write a word such as `refresh-cache`"
     advice = f"lower-case letters, digits, `.`, `_` and `-`, at most {limit}, no mark first"
     fix = Edit(findings.span(location, key=on_key), slug, safe=False) if slug else None
     findings.add("SNK107", location, message, label, key=on_key, help=[advice], fix=fix)
@@ -192,33 +203,34 @@ def _slug(text: str) -> str:
 
 def _collection(findings: Findings, location: Location, kind: str) -> None:
     value = findings.value(location)
-    what = "mapping" if kind == "dict_type" else "list"
-    label, fix = f"not a {what}", None
-    match location:
-        case []:
-            label = "write `version: 1` and `jobs:`"
-        case ["jobs"]:
-            empty = "write `jobs: []` for no jobs"
-            label = empty if value is None else "write a list: each job begins with `- name:`"
-        case ["jobs", int()]:
-            label = "write `- name:` and the other fields below it"
-        case [*_, "schedule"] if isinstance(value, str):
-            label = cron_label(value) if " " in value else "write `{interval_minutes: …}`"
-        case [*_, "request"] if isinstance(value, str):
-            label = "write `{url: …}`"
-            text = f"{{url: {json.dumps(value)}}}"
-            fix = _replace(findings, location, text, safe=False)
-        case [*_, "headers"]:
-            label = "write `Name: value`, a line each"
-        case [*_, "capture_headers" | "days"] if isinstance(value, str):
-            text = f"[{_list_of(value)}]"
-            label, fix = f"write `{text}`", _replace(findings, location, text)
-        case [*_, "at"]:
+    name = str(location[-1]) if location else ""
+    if name == "at":
+        if not isinstance(value, str):  # `rules` knows what a text should be
             _time(findings, location)
-            return
-        case _ if value is None:
-            label = "nothing here: remove the line"
+        return
+    what = "mapping" if kind == "dict_type" else "list"
+    label, text = _COLLECTIONS.get(name, f"not a {what}"), None
+    if name.isdecimal():
+        label = "write `- name:` and the other fields below it"
+    elif value is None:
+        label = (
+            "write `jobs: []` for no jobs" if name == "jobs" else "nothing here: remove the line"
+        )
+    elif isinstance(value, str):
+        label, text = _meant_collection(name, value, label)
+    fix = _replace(findings, location, text, safe=what == "list") if text else None
     findings.add("SNK111", location, f"{_subject(location)} must be a {what}", label, fix=fix)
+
+
+def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None]:
+    """Return what to say about a text in place of a collection, and the collection if known."""
+    if name == "schedule" and " " in text:
+        return cron_label(text), None
+    if name == "request":
+        return label, f"{{url: {json.dumps(text)}}}"
+    if name in {"capture_headers", "days"}:
+        return f"write `[{_list_of(text)}]`", f"[{_list_of(text)}]"
+    return label, None
 
 
 def _list_of(text: str) -> str:

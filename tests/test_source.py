@@ -1,0 +1,295 @@
+"""Reading jobs.yaml: the corpus, the YAML that is accepted, defaults, limits, and never a crash."""
+
+import gc
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sinkd import diagnostics, document, source
+from sinkd.diagnostics import Diagnostic, Span
+from sinkd.errors import UsageError
+from sinkd.spec import Daily, Interval, Job
+
+CORPUS = Path(__file__).parent / "corpus"
+GOOD = sorted((CORPUS / "good").glob("*.yaml"))
+BAD = sorted((CORPUS / "bad").glob("*.yaml"))
+JOB = """\
+version: 1
+jobs:
+  - name: ping
+    schedule: {interval_minutes: 15}
+    request: {url: https://api.example.com/ping}
+"""
+
+
+def codes(text: str | bytes) -> list[str]:
+    data = text.encode() if isinstance(text, str) else text
+    return [found.code for found in source.load(data).diagnostics]
+
+
+def job(text: str, name: str = "ping") -> Job:
+    loaded = source.load(text.encode())
+    assert loaded.spec, [found.message for found in loaded.diagnostics]
+    return loaded.spec.jobs[name]
+
+
+def with_job(**fields: str) -> str:
+    return JOB + "".join(f"    {name}: {value}\n" for name, value in fields.items())
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_a_good_file_is_accepted_without_a_word(path):
+    loaded = source.load(path.read_bytes())
+    assert loaded.diagnostics == ()
+    assert loaded.spec is not None
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_file_is_explained_as_expected(path):
+    data = path.read_bytes()
+    found = source.load(data).diagnostics
+    text = diagnostics.as_text(path.name, data.decode("utf-8-sig", "replace"), found, color=False)
+    assert text + "\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def test_every_rule_has_a_bad_file():
+    found = {code for path in BAD for code in codes(path.read_bytes())}
+    assert found == set(diagnostics.RULES)
+
+
+def test_there_is_a_spec_exactly_when_nothing_is_an_error():
+    for path in [*GOOD, *BAD]:
+        loaded = source.load(path.read_bytes())
+        errors = [found for found in loaded.diagnostics if found.severity == "error"]
+        assert (loaded.spec is None) == bool(errors), path.name
+
+
+def test_the_revision_is_the_digest_of_the_bytes():
+    spec = source.load(JOB.encode()).spec
+    assert spec
+    assert spec.revision == hashlib.sha256(JOB.encode()).hexdigest()
+    assert list(spec.jobs) == ["ping"]
+
+
+def test_a_job_has_the_defaults_of_the_format():
+    ping = job(JOB)
+    assert ping.schedule == Interval(15, 0)
+    assert (ping.request.method, ping.request.headers, ping.request.body) == ("POST", (), None)
+    assert (ping.timeout_seconds, ping.catch_up_seconds, ping.enabled) == (60, 450, True)
+    assert job(JOB.replace("15", "1")).timeout_seconds == 50
+    assert job(JOB.replace("15", "1440")).catch_up_seconds == 3600
+
+
+def test_defaults_merge_and_null_drops_them():
+    text = (CORPUS / "good" / "defaults.yaml").read_text()
+    inherits, overrides = job(text, "inherits"), job(text, "overrides")
+    assert (inherits.timeout_seconds, inherits.catch_up_seconds) == (20, 180)
+    assert inherits.signing_secret == "${env:KEY}"
+    assert inherits.capture_headers == ("x-request-id",)
+    assert inherits.labels == (("team", "shop"), ("tier", "1"))
+    assert inherits.request.headers == (("X-A", "1"), ("X-B", "2"))
+    assert (overrides.timeout_seconds, overrides.catch_up_seconds) == (5, 60)
+    assert overrides.signing_secret == "${file:new} ${file:old}"
+    assert overrides.capture_headers == ("x-session-id",)
+    assert overrides.labels == (("team", "shop"), ("tier", "2"), ("extra", "x"))
+    assert overrides.request.headers == (("x-a", "3"), ("X-B", "2"), ("X-C", "4"))
+    drops, drops_all = job(text, "drops"), job(text, "drops-all")
+    assert (drops.timeout_seconds, drops.catch_up_seconds) == (50, 30)
+    assert (drops.signing_secret, drops.capture_headers) == (None, ())
+    assert drops.labels == (("tier", "1"),)
+    assert drops.request.headers == (("X-B", "2"),)
+    assert (drops_all.labels, drops_all.request.headers) == ((), ())
+
+
+def test_the_catch_up_window_is_never_below_five_seconds():  # T3
+    assert job(with_job(catch_up_minutes="0")).catch_up_seconds == 5
+
+
+def test_times_are_sorted_and_distinct_and_days_in_the_order_of_the_week():
+    text = (CORPUS / "good" / "daily.yaml").read_text()
+    assert job(text, "a").schedule == Daily(("09:00",), "Europe/Berlin")
+    assert job(text, "b").schedule == Daily(("08:00", "17:30"), "America/New_York", ("mon", "fri"))
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("yes", "yes"), ("NO", "NO"), ("on", "on"), ("y", "y"), ("True", True), ("FALSE", False),
+        ("12:30", "12:30"), ("1:30:15", "1:30:15"), ("2026-11-23", "2026-11-23"), ("1_000", "1_000"),
+        ("0b11", "0b11"), ("1e3", 1000.0), ("-0.5", -0.5), (".5", 0.5), ("12", 12), ("-7", -7),
+        ("~", None), ("", None), ("null", None), ("Null", None), ("nul", "nul"), ("'1'", "1"),
+        ("1e", "1e"), ("-", "-"), ("<<x", "<<x"), ("=", "="), ("12345678901234567890", 12345678901234567890),
+    ],
+)  # fmt: skip
+def test_scalars_are_those_of_the_yaml_1_2_core_schema(written, value):
+    found = document.read(f"key: {{inner: {written}\n}}" if written != "-" else "key: {inner: '-'}")
+    assert found.problems == []
+    assert found.data == {"key": {"inner": value}}
+    assert type(found.data["key"]["inner"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: 1\na: 2", 'a: 1\n"a": 2', 'a: 1\n"\\x61": 2', "{x: {a: 1, 'a': 2}}", "- {a: 1, ? a : 2}"],
+)
+def test_a_duplicate_key_is_found_however_it_is_written(text):
+    problem = document.read(text).problems[0]
+    assert problem.code == "SNK003"
+    assert problem.related[0].label == "first set here"
+
+
+def test_a_job_keeps_the_first_of_two_values_until_the_duplicate_is_gone():
+    assert document.read("a: {b: 1}\na: 2").data == {"a": {"b": 1}}
+
+
+def test_too_many_problems_end_the_reading():
+    text = "a: 1\n" * 2000
+    found = source.load(text.encode()).diagnostics
+    assert found[-1].code == "SNK006"
+    assert len(found) == document.PROBLEMS_LIMIT + 1
+
+
+def test_too_many_events_end_the_reading_before_anything_is_built(monkeypatch):
+    monkeypatch.setattr(document, "EVENTS_LIMIT", 100)
+    found = document.read("[" + "a," * 200 + "]")
+    assert [problem.code for problem in found.problems] == ["SNK006"]
+    assert found.values == []
+
+
+@pytest.mark.parametrize("text", ["[" * 30_000, "{a: " * 30_000, "- " * 30_000])
+def test_a_nest_bomb_is_refused(text):
+    assert "SNK006" in codes(f"version: 1\njobs:\n  {text}")
+
+
+def test_an_alias_bomb_is_refused_and_never_expanded():
+    levels = "".join(f"x-{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    found = codes(f"x-0: &l0 [lol]\n{levels}version: 1\njobs: []\n")
+    assert set(found) == {"SNK004"}
+
+
+def test_fifty_thousand_jobs_is_the_most():
+    found = source.load(b"version: 1\njobs: [" + b"1," * 50_001 + b"]").diagnostics
+    assert found[0].code == "SNK109"
+    assert found[0].message == "`jobs` has at most 50,000 entries"
+
+
+def test_a_byte_prefix_of_a_file_is_accepted_or_explained():
+    data = (CORPUS / "good" / "product.yaml").read_bytes()
+    for end in range(len(data)):
+        loaded = source.load(data[:end])
+        assert loaded.spec or loaded.diagnostics
+
+
+def test_the_garbage_collector_runs_again_after_a_load():
+    big = JOB + "#" * source.BIG_FILE_BYTES
+    for text in (big, big + "\n- broken"):
+        source.load(text.encode())
+        assert gc.isenabled()
+
+
+def test_a_comment_silences_a_warning_of_its_line_but_no_error():
+    text = JOB.replace("15}", "7}  # sinkd: ignore[SNK301, SNK302]")
+    assert codes(JOB.replace("15}", "7}")) == ["SNK302"]
+    assert codes(text) == []
+    assert codes(text.replace("SNK302", "SNK304")) == ["SNK302"]
+    assert codes(text.replace(": 7}", ": 0}").replace("SNK302", "SNK109")) == ["SNK109"]
+
+
+def test_problems_are_the_first_twenty_errors_as_an_event_shows_them():
+    text = "version: 1\njobs: []\n" + "".join(f"key-{n}: 1\n" for n in range(30))
+    found = source.problems(source.load(text.encode()).diagnostics)
+    assert len(found) == 20
+    assert found[0] == {
+        "code": "SNK101", "line": 3, "column": 1, "message": "unknown field `key-0` in a jobs file",
+    }  # fmt: skip
+    warning = Diagnostic("SNK304", "", Span(1, 1, 1, 1), severity="warning")
+    assert source.problems([warning]) == []
+
+
+def test_messages_never_hold_a_secret():
+    secret = "hunter2-canary"
+    for fields in (
+        {"signing_secret": secret},
+        {"request": f"{{url: 'https://u:{secret}@h/'}}"},
+        {"request": f"{{url: 'https://h/?token={secret}%'}}"},
+        {"request": f"{{url: https://h/, headers: {{Authorization: '{secret} '}}}}"},
+        {"request": f"{{url: https://h/, headers: {{Authorization: '{secret}'}}}}"},
+        {"request": f"{{url: https://h/, headers: {{Authorization: '${{env:{secret} x}}'}}}}"},
+    ):
+        text = JOB.split("    request", maxsplit=1)[0] if "request" in fields else JOB
+        text += "".join(f"    {name}: {value}\n" for name, value in fields.items())
+        found = source.load(text.encode()).diagnostics
+        assert found, fields
+        for diagnostic in found:
+            assert secret not in f"{diagnostic.message} {diagnostic.label} {diagnostic.help}"
+
+
+def test_a_regular_file_is_read_through_a_link(tmp_path):
+    (tmp_path / "real.yaml").write_bytes(b"version: 1\n")
+    (tmp_path / "jobs.yaml").symlink_to("real.yaml")
+    assert source.read(tmp_path / "jobs.yaml") == b"version: 1\n"
+
+
+def test_what_is_no_file_is_refused_with_a_sentence(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
+    big = tmp_path / "big"
+    with big.open("wb") as file:
+        file.truncate(source.SIZE_LIMIT_BYTES + 1)
+    for name, words in (
+        ("nothing", "no such file"),
+        (".", "is a directory"),
+        ("fifo", "is a FIFO"),
+        ("/dev/zero", "is a device"),
+        ("big", "larger than 16 MiB"),
+        ("loop", "cannot be read"),
+        ("a" * 5000, "cannot be read"),
+        ("big/x", "cannot be read"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            source.read(tmp_path / name)
+
+
+def test_a_file_of_exactly_the_limit_is_read(tmp_path):
+    (tmp_path / "jobs.yaml").write_bytes(b"#" * source.SIZE_LIMIT_BYTES)
+    assert len(source.read(tmp_path / "jobs.yaml")) == source.SIZE_LIMIT_BYTES
+
+
+FRAGMENTS = [
+    *b"\t\n\r :-[]{}\"'#&*!|>%@`,?\x00\x85\xff09azTN~.",
+    *(text.encode() for text in ("\u2028", "\u00a0", "\ufeff", "\u202e", "日", "e\u0301", "\ud7ff")),
+    b"<<: *a", b"&a ", b"!!str ", b"? [a]\n: b", b"${", b"${env:", b"$${", b"\\ud800", b"\n---\n",
+    b"9" * 5000, b"0x1F", b"008", b".inf", b"name:", b"at: ", b"- name: ping\n", b"  ", b"null",
+]  # fmt: skip
+SEEDS = [path.read_bytes() for path in [*GOOD, *BAD] if path.stat().st_size < 3000]
+
+
+@st.composite
+def edited_files(draw) -> bytes:
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data)))
+        end = start + draw(st.integers(0, 8))
+        new = draw(st.sampled_from(FRAGMENTS))
+        data[start:end] = bytes([new]) if isinstance(new, int) else new
+    return bytes(data)
+
+
+@given(edited_files() | st.binary(max_size=200))
+@settings(max_examples=400, deadline=None)
+def test_no_bytes_raise_and_every_renderer_can_show_what_is_wrong(data):
+    loaded = source.load(data)
+    text = data.decode("utf-8-sig", "replace")
+    shown = diagnostics.as_text("jobs.yaml", text, loaded.diagnostics, color=False)
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    diagnostics.as_concise("jobs.yaml", loaded.diagnostics)
+    diagnostics.as_json({"jobs.yaml": loaded.diagnostics})
+    lines = text.count("\n") + text.count("\r") + 1
+    for found in loaded.diagnostics:
+        assert 1 <= found.span.line <= found.span.end_line <= lines
+        assert found.span[:2] <= found.span[2:]
+    assert (loaded.spec is None) == any(d.severity == "error" for d in loaded.diagnostics)
