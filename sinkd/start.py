@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from sinkd import __version__, control, schedule
+from sinkd import __version__, control, diagnostics, schedule
 from sinkd.clock import SystemClock
 from sinkd.daemon import Daemon
 from sinkd.errors import ConfigError, LogUnusableError, SinkdError
@@ -180,11 +180,11 @@ def run_and_exit(options: Options) -> None:
 
 
 def _refusal_text(refusal: Refusal, path: Path) -> str:
-    lines = [
-        f"{path}:{problem['line']}:{problem['column']}: {problem['message']}\n"
-        for problem in refusal.problems
-    ]
-    return "".join(lines)
+    """Return all that is wrong with a file, with its lines; nothing when it could not be read."""
+    if not refusal.diagnostics:
+        return ""
+    text = refusal.data.decode("utf-8", "replace")
+    return diagnostics.as_text(str(path), text, refusal.diagnostics, color=False) + "\n"
 
 
 def _check_secrets(secrets: Secrets, spec: Spec) -> None:

@@ -51,6 +51,7 @@ def live(tmp_path, tell, *, start="2026-11-23T08:59:30Z", nap_seconds=1.0, data=
     return run_virtual(story())
 
 
+@pytest.mark.slow
 def test_a_week_of_twenty_jobs_answers_every_slot_once(tmp_path):
     result = simulate(WEEK, tmp_path, start="2026-11-23T00:00:30Z", hours=24 * 7, answer=answer)
     expected = sum(7 * 1440 // every for every in MINUTES)
@@ -78,6 +79,7 @@ def test_another_seed_gives_other_trace_ids(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_reloading_an_equal_spec_at_any_instant_changes_no_record(tmp_path, seed):
     rng = random.Random(seed)

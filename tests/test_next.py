@@ -188,9 +188,9 @@ def test_slots_before_the_end_of_a_pause_say_so(settings, shown):
     [
         (
             {"jobs": ["refresh-cach"]},
-            "no job is named `refresh-cach`: did you mean `refresh-cache`?",
+            "no job is named `refresh-cach` in jobs.yaml: did you mean `refresh-cache`?",
         ),
-        ({"jobs": ["\x1b[2J"]}, r"no job is named `\x1b[2J`"),
+        ({"jobs": ["\x1b[2J"]}, r"no job is named `\x1b[2J` in jobs.yaml"),
         (
             {"zone": "Europe/Berln"},
             "`Europe/Berln` is no IANA time zone: did you mean `Europe/Berlin`?",
@@ -213,11 +213,12 @@ def test_a_time_that_cannot_be_read_is_wrong_usage(settings):
         run_command(settings, jobs=["trading-bot"], start="9:00", now=NOW)
 
 
-def test_the_errors_of_the_jobs_file_are_shown(settings):
+def test_the_errors_of_the_jobs_file_are_shown(settings, capsys):
     settings.config.write_text("version: 1\njobs: 3\n")
-    with pytest.raises(SinkdError, match=r"jobs\.yaml:2:7: error\[SNK111\]") as refused:
+    with pytest.raises(SinkdError, match="has errors, so nothing was done") as refused:
         run_command(settings, now=NOW)
     assert refused.value.exit_code == 1
+    assert "error[SNK111]" in capsys.readouterr().err
 
 
 def test_the_command_line_reaches_the_command(settings):

@@ -1,6 +1,5 @@
 """Shows upcoming slots, from the jobs file; the run log is asked only who is paused."""
 
-import difflib
 import heapq
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import click
 from pydantic_core import to_json
 
-from sinkd import source
 from sinkd.clock import SystemClock
-from sinkd.errors import SinkdError, UsageError
+from sinkd.commands.jobs import check_names, instants, read_spec, suggestion
+from sinkd.errors import UsageError
 from sinkd.history import History
 from sinkd.instant import duration_text, rfc3339
 from sinkd.load import busiest, chart, least_used, load_by_minute
@@ -21,7 +20,6 @@ from sinkd.spec import Job, Spec
 from sinkd.standing import standing
 from sinkd.state import Pause
 from sinkd.terminal import align, escape, pad, show
-from sinkd.when import parse_time
 
 if TYPE_CHECKING:
     from sinkd.cli import Settings
@@ -44,10 +42,12 @@ def run_command(
 ) -> int:
     """Print the next slots of the jobs named, or of all. `now` is the clock's if None."""
     now = int(SystemClock().wall() if now is None else now)  # as the first line shows it
-    spec = _spec(settings)
-    named = _named(jobs, spec.jobs)
+    spec = read_spec(settings)
+    check_names(jobs, spec.jobs, settings.config.name)
+    named = [spec.jobs[name] for name in dict.fromkeys(jobs)]
     _check(zone, load=load, output_format=output_format)
-    after = now if start is None else _instant(start, now, named)
+    of_named = zone_of(named[0].schedule) if len(named) == 1 else "UTC"
+    after = now if start is None else instants(start, now, of_named)[0]
     due = list(islice(_upcoming(named or spec.jobs.values(), after), number))
     if output_format == "json":
         click.echo(to_json([_as_json(*each, spec, zone, now) for each in due], indent=2))
@@ -64,48 +64,13 @@ def run_command(
     return 0
 
 
-def _spec(settings: "Settings") -> Spec:
-    path = settings.config
-    loaded = source.load(source.read(path), str(path))
-    if loaded.spec is None:
-        places = [
-            f"{path}:{found['line']}:{found['column']}: error[{found['code']}] {found['message']}"
-            for found in source.problems(loaded.diagnostics)
-        ]
-        message = "\n".join([f"{path} has errors, so no slots; see `sinkd validate`", *places])
-        raise SinkdError(message)
-    return loaded.spec
-
-
-def _named(names: Sequence[str], jobs: Mapping[str, Job]) -> list[Job]:
-    for name in names:
-        if name not in jobs:
-            message = f"no job is named `{escape(name)}`{_suggestion(name, jobs)}"
-            raise UsageError(message)
-    return [jobs[name] for name in dict.fromkeys(names)]
-
-
 def _check(zone: str | None, *, load: bool, output_format: str) -> None:
     if zone is not None and zone not in zone_names():
-        message = f"`{escape(zone)}` is no IANA time zone{_suggestion(zone, zone_names())}"
+        message = f"`{escape(zone)}` is no IANA time zone{suggestion(zone, zone_names())}"
         raise UsageError(message)
     if load and output_format == "json":
         message = "`--load` draws a strip, which has no JSON: leave one of the two out"
         raise UsageError(message)
-
-
-def _suggestion(name: str, names: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, names, 1)
-    return f": did you mean `{close[0]}`?" if close else ""
-
-
-def _instant(text: str, now: float, named: Sequence[Job]) -> float:
-    """Return the instant of a TIME, in a fold the first one; in the zone of the one job named."""
-    zone = zone_of(named[0].schedule) if len(named) == 1 else "UTC"
-    try:
-        return parse_time(text, now, zone)[0]
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def _upcoming(jobs: Iterable[Job], after: float) -> Iterator[Due]:

@@ -1,6 +1,5 @@
 """Shows the totals of each job, or the history of one job, from the files of the data directory."""
 
-import difflib
 import math
 import sys
 from collections import deque
@@ -13,6 +12,7 @@ from pydantic_core import to_json
 
 from sinkd import source
 from sinkd.clock import SystemClock
+from sinkd.commands.jobs import check_names, instants
 from sinkd.commands.report_text import text
 from sinkd.errors import UsageError
 from sinkd.history import History
@@ -22,7 +22,6 @@ from sinkd.revisions import read_accepted
 from sinkd.spec import Daily, Job
 from sinkd.standing import standing
 from sinkd.terminal import columns, escape, show, warn_of_unreadable
-from sinkd.when import parse_time
 
 if TYPE_CHECKING:
     from sinkd.cli import Settings
@@ -69,8 +68,8 @@ def run_command(
         labels=parse_labels(labels),
         outcome=outcome,
         number=number,
-        since=_instants(since, now, zone)[0],
-        until=_instants(until, now, zone)[-1],
+        since=None if since is None else instants(since, now, zone)[0],
+        until=None if until is None else instants(until, now, zone)[-1],
     )
     report = _read(history, known, question, now)
     if output_format == "json":
@@ -98,7 +97,7 @@ def _read(
             continue
         if summary.add(run) and question.outcome in {None, run["outcome"]}:
             listed.append(run)
-    _check_names(question.names, names)
+    check_names(sorted(question.names), names, "the jobs file or the run log")
     stands = standing(history.events(), now)
     lists = len(question.names) == 1 or question.outcome
     asked = {name: job for name, job in jobs.items() if question.wants(name, labels[name])}
@@ -134,22 +133,6 @@ def _zone(known: Mapping[str, Job] | None, names: Sequence[str]) -> str:
     """Return the zone of times: that of the one job named, UTC for an interval job or more."""
     job = (known or {}).get(names[0]) if len(names) == 1 else None
     return job.schedule.timezone if job and isinstance(job.schedule, Daily) else "UTC"
-
-
-def _instants(text: str | None, now: float, zone: str) -> tuple[float | None, ...]:
-    try:
-        return (None,) if text is None else parse_time(text, now, zone)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def _check_names(asked: Collection[str], names: Collection[str]) -> None:
-    for name in sorted(asked):
-        if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean `{escape(close[0])}`?" if close else "`sinkd report` lists all"
-            message = f"no job `{escape(name)}` in the jobs file or the run log: {hint}"
-            raise UsageError(message)
 
 
 def _below(table: Sequence[Row], percent: float | None) -> int:

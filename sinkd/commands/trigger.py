@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic_core import to_json
 
-from sinkd import control, source
+from sinkd import control
 from sinkd.clock import SystemClock
+from sinkd.commands.jobs import check_names, read_spec
 from sinkd.commands.run import configure_log
-from sinkd.errors import SinkdError, UsageError
+from sinkd.errors import SinkdError
 from sinkd.record import manual_run_id
 from sinkd.runner import Attempt, Runner, direct_transport
 from sinkd.secrets import Secrets
@@ -54,15 +55,9 @@ def _show_request(settings: "Settings", name: str) -> int:
 
 
 def _job(settings: "Settings", name: str) -> Job:
-    data = source.read(settings.config)
-    loaded = source.load(data, str(settings.config))
-    if loaded.spec is None:
-        message = f"{settings.config} has errors"
-        raise UsageError(message)
-    if name not in loaded.spec.jobs:
-        message = f"no job in {settings.config} is named `{name}`"
-        raise UsageError(message)
-    return loaded.spec.jobs[name]
+    jobs = read_spec(settings).jobs
+    check_names([name], jobs, settings.config.name)
+    return jobs[name]
 
 
 async def _through_daemon(settings: "Settings", job: str, *, wait: bool) -> Mapping[str, Any]:
