@@ -24,9 +24,12 @@ class Agenda:
         ]
         heapq.heapify(self._heap)
 
-    def next_slot(self) -> int | None:
-        """Return the earliest slot that `due` has not yet taken; None without enabled jobs."""
-        return self._heap[0][0] if self._heap else None
+    def upcoming(self) -> tuple[int, str] | None:
+        """Return the earliest slot that `due` has not yet taken, with a job that it is of."""
+        if not self._heap:
+            return None
+        slot, _, when = self._heap[0]
+        return slot, self._jobs[when][0]
 
     def due(self, now: float) -> list[str]:
         """Take the names of the jobs with a slot in (last call, now]."""

@@ -136,6 +136,11 @@ class Daemon:
             for each in (*ends, *self._tasks):
                 each.cancel()
 
+    @property
+    def upcoming(self) -> tuple[int, str] | None:
+        """The next slot, with a job that it is of; None without enabled jobs."""
+        return self._agenda.upcoming()
+
     async def run_once(self, first: Candidate, name: str) -> Mapping[str, Any]:
         """Run one job by hand without serving the schedule, and return its record (T12)."""
         writer = asyncio.create_task(self.store.log.serve())
@@ -228,8 +233,8 @@ class Daemon:
 
     async def _nap(self) -> None:
         """Sleep until the next slot, a nudge, or a second, whichever is first (T1)."""
-        due = self._agenda.next_slot()
-        left = self.nap_seconds if due is None else due - self.clock.wall()
+        upcoming = self.upcoming
+        left = upcoming[0] - self.clock.wall() if upcoming else self.nap_seconds
         seconds = min(self.nap_seconds, max(0.0, left))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

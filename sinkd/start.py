@@ -19,7 +19,7 @@ from sinkd.clock import SystemClock
 from sinkd.daemon import Daemon
 from sinkd.errors import ConfigError, LogUnusableError, SinkdError
 from sinkd.heartbeat import beat
-from sinkd.instant import duration_text
+from sinkd.instant import minute_text
 from sinkd.lines import Lines
 from sinkd.network import Policy
 from sinkd.permits import Permits, raise_file_limit
@@ -155,9 +155,9 @@ async def run(options: Options) -> None:
 async def serve(assembly: Assembly) -> None:
     """Run an assembled daemon, under signals, supervisor and control socket, until it stops."""
     daemon, options = assembly.daemon, assembly.options
-    notifier = Notifier.from_environment()
-    _on_signals(daemon)
-    daemon.passed = _supervised(daemon, notifier)
+    supervision = _Supervision(daemon, Notifier.from_environment())
+    supervision.listen()
+    daemon.passed = supervision.passed
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(control.serving(daemon, options.data_dir))
         if options.heartbeat_url:
@@ -194,46 +194,57 @@ def _check_secrets(secrets: Secrets, spec: Spec) -> None:
         raise ConfigError(message)
 
 
-def _on_signals(daemon: Daemon) -> None:
-    """SIGTERM and SIGINT drain; SIGHUP reloads, but stops what was started at a terminal (C1)."""
-    loop = asyncio.get_running_loop()
-    at_terminal = sys.stdin is not None and sys.stdin.isatty()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, daemon.stop, number.name)
-    if at_terminal:
-        loop.add_signal_handler(signal.SIGHUP, daemon.stop, "SIGHUP")
-    else:
-        looks: set[asyncio.Task[None]] = set()
-        loop.add_signal_handler(
-            signal.SIGHUP,
-            lambda: looks.add(loop.create_task(daemon.reloader.look(daemon))),
-        )
+class _Supervision:
+    """Hands on what signals ask for, and tells systemd how the daemon is."""
 
+    def __init__(self, daemon: Daemon, notifier: Notifier) -> None:
+        self._daemon = daemon
+        self._notifier = notifier
+        self._told = ""
+        self._reloads: set[asyncio.Task[None]] = set()
 
-def _supervised(daemon: Daemon, notifier: Notifier) -> Callable[[], None]:
-    """Return what tells systemd, after each pass, that the daemon is ready and alive."""
-    told = ""
+    def listen(self) -> None:
+        """SIGTERM and SIGINT drain; SIGHUP reloads, but stops what began at a terminal (C1)."""
+        loop = asyncio.get_running_loop()
+        at_terminal = sys.stdin is not None and sys.stdin.isatty()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number.name)
+        if at_terminal:
+            loop.add_signal_handler(signal.SIGHUP, self._stop, "SIGHUP")
+        else:
+            loop.add_signal_handler(signal.SIGHUP, self._ask_for_reload)
 
-    def passed() -> None:
-        nonlocal told
-        status = _status(daemon)
-        if not told:
-            notifier.ready(status)
+    def passed(self) -> None:
+        """Say after each pass of the loop that it is alive, and what comes next."""
+        status = _status(self._daemon)
+        if not self._told:
+            self._notifier.ready(status)
             structlog.get_logger("sinkd").info("running", status=status)
-        elif status != told:
-            notifier.status(status)
-        told = status
-        notifier.watchdog()
+        elif status != self._told:
+            self._notifier.status(status)
+        self._told = status
+        self._notifier.watchdog()
 
-    return passed
+    def _stop(self, reason: str) -> None:
+        self._notifier.stopping()
+        self._daemon.stop(reason)
+
+    def _ask_for_reload(self) -> None:
+        reload = asyncio.get_running_loop().create_task(self._reload())
+        self._reloads.add(reload)
+        reload.add_done_callback(self._reloads.discard)
+
+    async def _reload(self) -> None:
+        self._notifier.reloading(int(self._daemon.clock.monotonic() * 1_000_000))
+        await self._daemon.reloader.look(self._daemon)
+        self._notifier.ready(self._told)
 
 
 def _status(daemon: Daemon) -> str:
-    """Return a line such as `41 jobs, next refresh-cache at 10:05`."""
-    enabled = [job for job in daemon.spec.jobs.values() if job.enabled]
-    count = f"{len(enabled)} job{'s' if len(enabled) != 1 else ''}"
-    if not enabled:
-        return count
-    now = daemon.clock.wall()
-    slot, name = min((schedule.next_slot(job.schedule, now), job.name) for job in enabled)
-    return f"{count}, next {name} in {duration_text(slot - now)}"
+    """Return a line such as `41 jobs, next refresh-cache at 10:05 UTC`."""
+    jobs = sum(job.enabled for job in daemon.spec.jobs.values())
+    text = f"{jobs} job{'' if jobs == 1 else 's'}"
+    if upcoming := daemon.upcoming:
+        slot, name = upcoming
+        text += f", next {name} at {minute_text(slot)[11:16]} UTC"
+    return text

@@ -16,13 +16,13 @@ def job(name, when, *, enabled=True):
 
 def test_without_enabled_jobs_nothing_is_ever_due():
     agenda = Agenda([job("a", Interval(1), enabled=False)], NINE)
-    assert agenda.next_slot() is None
+    assert agenda.upcoming() is None
     assert agenda.due(NINE + 86_400) == []
 
 
 def test_a_slot_at_the_beginning_is_settled_already():
     agenda = Agenda([job("a", Interval(15))], NINE)
-    assert agenda.next_slot() == NINE + 900
+    assert agenda.upcoming() == (NINE + 900, "a")
     assert agenda.due(NINE + 899.9) == []
     assert agenda.due(NINE + 900) == ["a"]
 
@@ -30,7 +30,7 @@ def test_a_slot_at_the_beginning_is_settled_already():
 def test_a_job_with_many_slots_in_a_gap_is_named_once():
     agenda = Agenda([job("a", Interval(1)), job("b", Interval(60))], NINE)
     assert sorted(agenda.due(NINE + 7200.5)) == ["a", "b"]
-    assert agenda.next_slot() == NINE + 7260
+    assert agenda.upcoming() == (NINE + 7260, "a")
 
 
 def test_two_kinds_of_schedule_may_be_due_together():
@@ -55,8 +55,10 @@ def test_due_jobs_are_those_with_a_slot_since_the_last_look(kinds, naps):
     agenda, looked = Agenda(jobs, NINE), float(NINE)
     for nap in naps:
         enabled = [each for each in jobs if each.enabled]
-        upcoming = [schedule.next_slot(each.schedule, looked) for each in enabled]
-        assert agenda.next_slot() == min(upcoming, default=None)
+        upcoming = {(schedule.next_slot(each.schedule, looked), each.name) for each in enabled}
+        first = agenda.upcoming()
+        assert first in upcoming if upcoming else first is None
+        assert first is None or first[0] == min(upcoming)[0]
         now = looked + nap
         due = {each.name for each in enabled if schedule.count(each.schedule, looked, now)}
         names = agenda.due(now)
