@@ -219,7 +219,8 @@ class _Supervision:
         status = _status(self._daemon)
         if not self._told:
             self._notifier.ready(status)
-            structlog.get_logger("sinkd").info("running", status=status)
+            log = structlog.get_logger("sinkd")
+            log.info("running", status=status, see="sinkd tail -f")
         elif status != self._told:
             self._notifier.status(status)
         self._told = status
