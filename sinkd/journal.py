@@ -122,7 +122,7 @@ def compacted(states: Mapping[str, JobState]) -> Iterator[dict[str, Any]]:
             yield {**claim, "record": state.open.record}
 
 
-def is_terminal(run: Run) -> bool:
+def is_terminal(run: Mapping[str, object]) -> bool:
     """Say whether a run-log line ends a claimed run (R3): only those have a trigger."""
     return "trigger" in run
 

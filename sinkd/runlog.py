@@ -1,9 +1,10 @@
 """The writer: the one task that appends to the run log, the events and the journal (R5).
 
-It takes everything queued and makes it durable in the order of `seq`, whatever is lost in a crash
-is the end of that order: first the public lines, then the journal's, each file with one sync for
-the whole group. So a claim is never durable without the records that were made before it, and a
-terminal line is durable before its `close` is written (R1, R4).
+It takes what is queued in groups, public lines and then lines of the journal, and makes each group
+durable with one sync a file before the next, so that whatever is lost in a crash is the end of the
+order of `seq`. So a claim is never durable without the records that were made before it, `seq`
+keeps the order in which a job's slots were settled (T9), and a terminal line is durable before its
+`close` is written (R1, R4).
 
 When the disk refuses a line the log is blocked (E1): claims fail at once, everything else waits
 in memory and is tried again each second (E4, E5). A failed sync is final (E6).
@@ -14,6 +15,7 @@ import contextlib
 import errno
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final, Protocol, TypeVar
 
 from sinkd import journal, record
@@ -64,7 +66,6 @@ class RunLog:
     ) -> None:
         """Begin after `seq`; `show` is handed each public line once it is durable."""
         self.blocked: OSError | None = None
-        self._blocked_at = 0.0
         self._storage = storage
         self._clock = clock
         self._offload = offload
@@ -81,17 +82,15 @@ class RunLog:
         """Queue a line that nobody waits for."""
         self._add(_Line(file, dict(entry)))
 
-    def event(self, name: str, at: float | None = None, **fields: object) -> None:
-        """Queue an event; `at` is now unless given."""
-        moment = rfc3339(float(self._clock.wall() if at is None else at))
-        self.put(EVENTS, {"at": moment, "event": name, **fields})
+    def event(self, name: str, **fields: object) -> None:
+        """Queue an event of now."""
+        self.put(EVENTS, {"at": rfc3339(float(self._clock.wall())), "event": name, **fields})
 
     async def write(self, file: str, entry: Mapping[str, Any]) -> int:
         """Return the line's `seq` once it is durable, however long the disk refuses it (E4)."""
-        line = _Line(file, dict(entry), asyncio.get_running_loop().create_future())
-        self._add(line)
-        assert line.written
-        return await line.written
+        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._add(_Line(file, dict(entry), written))
+        return await written
 
     async def claim(self, entries: list[dict[str, Any]]) -> list[int | OSError]:
         """Return for each claim its `seq` once durable, or why it was not written (E1, E3)."""
@@ -106,9 +105,9 @@ class RunLog:
         return results
 
     async def flush(self) -> None:
-        """Wait until nothing is queued, or the log is blocked."""
+        """Wait until everything queued is durable, or the log is blocked."""
         self._urgent.set()
-        while self._queue and not self.blocked:
+        while not (self._idle.is_set() or self.blocked):
             await self._idle.wait()
 
     async def serve(self) -> None:
@@ -118,7 +117,8 @@ class RunLog:
             self._wake.clear()
             if not self._urgent.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._urgent.wait(), LINGER_SECONDS)
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        await self._urgent.wait()
             self._urgent.clear()
             await self._drain()
             while self.blocked:
@@ -132,50 +132,51 @@ class RunLog:
 
     async def _drain(self) -> None:
         """Write the queue until it is empty or the disk refuses."""
-        while self._queue:
-            refused = await self._commit()
-            if refused:
-                await self._block(refused)
-                break
+        if refused := await self._write_queue():
+            await self._block(refused)
         self._idle.set()
 
+    async def _write_queue(self) -> OSError | None:
+        """Write the queue group by group; return why the disk refused the rest."""
+        while self._queue:
+            if refused := await self._commit():
+                return refused
+        return None
+
     async def _commit(self) -> OSError | None:
-        """Write one group: the public lines first, then the journal's; both in queue order."""
-        group, self._queue = self._queue, []
-        public = [line for line in group if line.file != journal.FILE]
-        private = [line for line in group if line.file == journal.FILE]
-        refused = await self._append(public)
+        """Write one group and return why the disk refused the rest of it, which is queued again."""
+        public = list(takewhile(_is_public, self._queue))
+        private = list(takewhile(_is_private, self._queue[len(public) :]))
+        self._queue = self._queue[len(public) + len(private) :]
+        landed, refused = await self._append(public)
+        ended = [line.entry for line in public[:landed] if line.file == RUNS]
+        closes = [_closing(run) for run in ended if journal.is_terminal(run)]
+        rest = public[landed:] + private + closes
         if refused is None:
-            closes = [
-                _Line(journal.FILE, {"entry": "close", "job": run["job"], "run_id": run["run_id"]})
-                for run in (line.entry for line in public if line.file == RUNS)
-                if journal.is_terminal(run)  # type: ignore[arg-type]
-            ]
-            private = closes + private
-            refused = await self._append(private)
+            landed, refused = await self._append(rest)
+            rest = rest[landed:]
         if refused:
-            self._queue[:0] = self._held(public + private, refused)
+            self._queue[:0] = self._held(rest, refused)
         return refused
 
-    async def _append(self, lines: list[_Line]) -> OSError | None:
-        """Append and sync lines; those that landed are done, the error of the next is returned."""
+    async def _append(self, lines: list[_Line]) -> tuple[int, OSError | None]:
+        """Append and sync lines; return how many landed and why the disk refused the next."""
         if not lines:
-            return None
+            return 0, None
         encoded = [self._encode(line) for line in lines]
         landed, refused = await self._offload(lambda: self._write(lines, encoded))
         for line, data in zip(lines[:landed], encoded, strict=False):
-            if self._show and line.file != journal.FILE:
+            if self._show and _is_public(line):
                 self._show(data)
             if line.written and not line.written.done():
                 line.written.set_result(line.entry["seq"])
-        del lines[:landed]
-        return refused
+        return landed, refused
 
     def _encode(self, line: _Line) -> bytes:
         self._seq += 1
         # A line that was refused before gets a new number, so that the order stays that of the files.
         line.entry.pop("seq", None)
-        if line.file == journal.FILE:
+        if _is_private(line):
             line.entry = {"seq": self._seq, **line.entry}
             return journal.encode(line.entry)
         line.entry = {"v": record.VERSION, "seq": self._seq, **line.entry}
@@ -192,7 +193,7 @@ class RunLog:
                 refused = error
                 break
             landed += 1
-            if line.file != journal.FILE or line.entry["entry"] in journal.DURABLE:
+            if _is_public(line) or line.entry["entry"] in journal.DURABLE:
                 to_sync.add(line.file)
         for file in to_sync:
             try:
@@ -227,20 +228,18 @@ class RunLog:
         return [line for line in lines if not line.is_claim]
 
     async def _block(self, refused: OSError) -> None:
-        if self.blocked is None:
-            self._blocked_at = self._clock.wall()
         self.blocked = refused
         # Claims that were queued meanwhile fail too; the rest may fit into the reserve (E4).
         self._queue = self._held(self._queue, refused)
-        self._storage.remove(RESERVE)
-        if self._queue:
-            await self._commit()
+        self.event("log_failed", errno=_name(refused))
+        with contextlib.suppress(OSError):  # a file system that became read-only keeps it
+            self._storage.remove(RESERVE)
+        await self._write_queue()
 
     async def _recover(self) -> None:
         """Unblock when what was held is written and the reserve could be made again (E5)."""
-        assert self.blocked
-        held = len(self._queue)
-        if self._queue and (refused := await self._commit()):
+        held = sum(line.file == RUNS for line in self._queue)
+        if refused := await self._write_queue():
             self.blocked = refused
             return
         try:
@@ -248,10 +247,22 @@ class RunLog:
         except OSError as error:
             self.blocked = error
             return
-        failed, self.blocked = self.blocked, None
-        self.event("log_failed", self._blocked_at, errno=_name(failed))
+        self.blocked = None
         self.event("log_recovered", held=held)
         await self._drain()
+
+
+def _is_public(line: _Line) -> bool:
+    return line.file != journal.FILE
+
+
+def _is_private(line: _Line) -> bool:
+    return line.file == journal.FILE
+
+
+def _closing(run: Mapping[str, Any]) -> _Line:
+    """Return the journal's line that says that a run's last line is durable (R1)."""
+    return _Line(journal.FILE, {"entry": "close", "job": run["job"], "run_id": run["run_id"]})
 
 
 def _name(error: OSError) -> str:

@@ -31,7 +31,9 @@ class Storage:
         self.path = path
         self._files: dict[str, int] = {}
         self._lock: int | None = None
-        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            path.chmod(DIRECTORY_MODE)  # whatever the umask
         _refuse_world_writable(path)
         self._directory = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         if not (path / ".gitignore").exists():
@@ -41,7 +43,7 @@ class Storage:
         """Hold the directory until `close`, or raise LockedError with the holder's pid (R11)."""
         import fcntl
 
-        self._lock = self._open(LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+        self._lock = self._open(LOCK, os.O_RDWR, PRIVATE_MODE)
         for _ in range(LOCK_TRIES):  # a reader that asks `is_locked` holds it for an instant
             with contextlib.suppress(OSError):
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,7 +94,7 @@ class Storage:
     def replace(self, name: str, data: bytes, mode: int = PRIVATE_MODE) -> None:
         """Write a whole file so that after a crash it is the old or the new one."""
         passing = f"{name}.new"
-        descriptor = self._open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        descriptor = self._open(passing, os.O_WRONLY | os.O_TRUNC, mode)
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
@@ -106,7 +108,8 @@ class Storage:
     def make_directory(self, name: str) -> None:
         """Create a directory for private files, if it is missing."""
         with contextlib.suppress(FileExistsError):
-            os.mkdir(name, DIRECTORY_MODE, dir_fd=self._directory)
+            os.mkdir(name, dir_fd=self._directory)
+            os.chmod(name, DIRECTORY_MODE, dir_fd=self._directory)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
@@ -115,12 +118,15 @@ class Storage:
             os.unlink(name, dir_fd=self._directory)
 
     def reserve(self, name: str, size: int) -> None:
-        """Hold disk space in a file of this size (E4); OSError when there is none."""
+        """Hold disk space in a file of this size (E4); OSError, and no file, when there is none."""
         if not hasattr(os, "posix_fallocate"):  # macOS (R14)
             return
-        descriptor = self._open(name, os.O_WRONLY | os.O_CREAT, PRIVATE_MODE)
+        descriptor = self._open(name, os.O_WRONLY, PRIVATE_MODE)
         try:
             os.posix_fallocate(descriptor, 0, size)
+        except OSError:
+            self.remove(name)
+            raise
         finally:
             os.close(descriptor)
 
@@ -142,7 +148,7 @@ class Storage:
 
     def _file(self, name: str, mode: int) -> int:
         if name not in self._files:
-            self._files[name] = self._open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
+            self._files[name] = self._open(name, os.O_RDWR | os.O_APPEND, mode)
         return self._files[name]
 
     def _forget(self, name: str) -> None:
@@ -151,7 +157,9 @@ class Storage:
 
     def _open(self, name: str, flags: int, mode: int) -> int:
         try:
-            descriptor = os.open(name, flags | _FLAGS, mode, dir_fd=self._directory)
+            descriptor = os.open(name, flags | _FLAGS, dir_fd=self._directory)
+        except FileNotFoundError:
+            return self._create(name, flags, mode)
         except OSError as error:
             if (self.path / name).is_symlink():
                 message = f"{self.path / name} is a symbolic link; sinkd writes to no links"
@@ -161,6 +169,14 @@ class Storage:
             os.close(descriptor)
             message = f"{self.path / name} is not a regular file; move it away"
             raise LogUnusableError(message)
+        return descriptor
+
+    def _create(self, name: str, flags: int, mode: int) -> int:
+        """Make a file whose name is durable and whose mode does not depend on the umask."""
+        new = os.O_CREAT | os.O_EXCL
+        descriptor = os.open(name, flags | new | _FLAGS, mode, dir_fd=self._directory)
+        os.fchmod(descriptor, mode)
+        self.sync_directory(name)
         return descriptor
 
 
