@@ -1,9 +1,34 @@
-"""What a new jobs file changes: the difference of two specs, job by job."""
+"""What a new jobs file changes: the difference of two specs, job by job, and what follows from it.
 
-from collections.abc import Mapping
+`changes` names the jobs that differ, for the daemon's event. `compare` is for people who decide
+whether to merge: fields, the runs that come and go, hosts and the references they receive, load.
+Values of headers, bodies and queries are compared and not kept: they may be secrets (3.2).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias
 
-from sinkd.spec import Job
+from sinkd import grammar
+from sinkd.grammar import Reference
+from sinkd.instant import DAY, MINUTE, rfc3339
+from sinkd.load import load_by_minute
+from sinkd.schedule import describe, latest_slot, next_slot, runs_per_day, slots
+from sinkd.spec import (
+    Daily,
+    Interval,
+    Job,
+    Schedule,
+    Spec,
+    default_catch_up_seconds,
+    default_timeout_seconds,
+)
+
+Value: TypeAlias = bool | float | str | tuple[str, ...]
+
+_NEVER_SHOWN: Final = ("request.headers.", "request.query", "request.body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +56,314 @@ def changes(before: Mapping[str, Job], after: Mapping[str, Job]) -> Changes:
         paused=tuple(new.name for old, new in both if old.enabled and not new.enabled),
         resumed=tuple(new.name for old, new in both if new.enabled and not old.enabled),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field of a job, named as in the file, with both values; None where it is not set.
+
+    Of a field whose values are not kept, both are None, and `kind` says what happened to it.
+    """
+
+    field: str
+    kind: Literal["added", "changed", "removed"]
+    before: Value | None = None
+    after: Value | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the values are there to be shown."""
+        return not self.field.startswith(_NEVER_SHOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job that differs, and what follows; it has no `before` when added, no `after` when removed.
+
+    The next slots are None while the job is absent or disabled. `first_new` and `first_dropped`
+    are the first slots of the next 7 days that only the one side has. `new_host` is a host that no
+    job named before, `receives` the references that were not sent to the job's host before, and
+    `needs` those that no job had.
+    """
+
+    before: Job | None
+    after: Job | None
+    differences: tuple[Difference, ...]
+    runs_before: float
+    runs_after: float
+    next_before: int | None
+    next_after: int | None
+    first_new: int | None
+    first_dropped: int | None
+    new_host: str | None
+    receives: tuple[Reference, ...]
+    needs: tuple[Reference, ...]
+
+    @property
+    def job(self) -> Job:
+        """The job as it will be, or as it was when it is removed."""
+        job = self.after or self.before
+        assert job is not None  # noqa: S101 (an entry is about a job)
+        return job
+
+    @property
+    def host(self) -> str:
+        """The host that the job sends to."""
+        return _host(self.job)
+
+    @property
+    def enabled(self) -> Difference | None:
+        """The change of `enabled`, if it changed."""
+        return next((found for found in self.differences if found.field == "enabled"), None)
+
+    @property
+    def reschedules(self) -> bool:
+        """Whether the job runs before and after, and at other times."""
+        return None not in (self.next_before, self.next_after) and any(
+            found.field.startswith("schedule.") for found in self.differences
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of all jobs; runs are per day, a load holds the most runs of each minute."""
+
+    now: int
+    same_text: bool
+    added: tuple[Entry, ...]
+    changed: tuple[Entry, ...]
+    renamed: tuple[Entry, ...]
+    removed: tuple[Entry, ...]
+    unchanged: int
+    runs_before: float
+    runs_after: float
+    load_before: list[int]
+    load_after: list[int]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All jobs that differ."""
+        return self.added + self.changed + self.renamed + self.removed
+
+
+def compare(before: Spec, after: Spec, now: float) -> Plan:
+    """Return what differs and what follows from it, as seen at an instant; file order is none."""
+    old, new = before.jobs, after.jobs
+    renames = _renames(old, new)
+    entry = _Neighbours(before, int(now)).entry
+    both = [(old[name], job) for name, job in new.items() if name in old]
+    changed = [pair for pair in both if differences(*pair)]
+    added = [job for name, job in new.items() if name not in old and name not in renames]
+    gone = set(old) - set(new) - set(renames.values())
+    return Plan(
+        now=int(now),
+        same_text=before.revision == after.revision,
+        added=tuple(entry(None, job) for job in added),
+        changed=tuple(entry(*pair) for pair in changed),
+        renamed=tuple(entry(old[was], new[name]) for name, was in renames.items()),
+        removed=tuple(entry(job, None) for name, job in old.items() if name in gone),
+        unchanged=len(both) - len(changed),
+        runs_before=sum(_runs_per_day(job, now) for job in old.values()),
+        runs_after=sum(_runs_per_day(job, now) for job in new.values()),
+        load_before=load_by_minute(before, now),
+        load_after=load_by_minute(after, now),
+    )
+
+
+def differences(before: Job, after: Job) -> tuple[Difference, ...]:
+    """Return the fields that differ, but for the name; of two equal jobs none."""
+    old, new = _fields(before), _fields(after)
+    implied = _defaults(before) & _defaults(after)  # the schedule's own change says it all
+    return tuple(
+        _difference(field, old.get(field), new.get(field))
+        for field in old | new
+        if old.get(field) != new.get(field) and field not in implied
+    )
+
+
+def _difference(field: str, before: Value | None, after: Value | None) -> Difference:
+    kind: Literal["added", "changed", "removed"] = "changed"
+    if before is None:
+        kind = "added"
+    elif after is None:
+        kind = "removed"
+    if field.startswith(_NEVER_SHOWN):
+        return Difference(field, kind)
+    return Difference(field, kind, before, after)
+
+
+def _fields(job: Job) -> dict[str, Value]:
+    """Return a job's fields by their path in the file; what is not set is left out."""
+    fields = {
+        "enabled": job.enabled,
+        **_schedule_fields(job.schedule),
+        **_request_fields(job),
+        "timeout_seconds": job.timeout_seconds,
+        "catch_up_minutes": _minutes(job.catch_up_seconds),
+        "signing_secret": job.signing_secret,
+        "capture_headers": tuple(sorted(job.capture_headers)) or None,
+        "description": job.description,
+        **{f"labels.{key}": value for key, value in job.labels},
+    }
+    return {field: value for field, value in fields.items() if value is not None}
+
+
+def _minutes(seconds: int) -> float:
+    """Return a catch-up window in minutes; the shortest, 5 s, is what the file writes as 0 (T3)."""
+    halves = round(seconds / (MINUTE / 2))
+    return halves / 2 if halves % 2 else halves // 2
+
+
+def _schedule_fields(schedule: Schedule) -> dict[str, Value]:
+    match schedule:
+        case Interval(interval, start):
+            return {
+                "schedule.interval_minutes": interval,
+                "schedule.start_minute": start % interval,
+            }
+        case Daily(at, timezone, days):
+            return {"schedule.at": at, "schedule.timezone": timezone, "schedule.days": days}
+
+
+def _request_fields(job: Job) -> dict[str, Value | None]:
+    request = job.request
+    return {
+        "request.method": request.method,
+        "request.url": request.public_url,
+        "request.query": request.url[len(request.public_url) :] or None,
+        **{f"request.headers.{name}": value for name, value in request.headers},
+        # As text: 1 and true are equal in Python, and the order of keys means nothing in JSON.
+        "request.body": None if request.body is None else json.dumps(request.body, sort_keys=True),
+    }
+
+
+def _defaults(job: Job) -> set[str]:
+    """Return the fields whose value is the schedule's own default."""
+    windows = {
+        "timeout_seconds": job.timeout_seconds == default_timeout_seconds(job.schedule),
+        "catch_up_minutes": job.catch_up_seconds == default_catch_up_seconds(job.schedule),
+    }
+    return {field for field, is_default in windows.items() if is_default}
+
+
+def _renames(before: Mapping[str, Job], after: Mapping[str, Job]) -> dict[str, str]:
+    """Return the new names of removed jobs, each with the old one: their requests are equal.
+
+    Of several such jobs the one with the fewest differences is taken, each of them once.
+    """
+    removed: defaultdict[str, list[Job]] = defaultdict(list)
+    for name, job in before.items():
+        if name not in after:
+            removed[_request_text(job)].append(job)
+    renames = {}
+    for name, job in after.items():
+        if name not in before and (same := removed.get(_request_text(job))):
+            closest = min(same, key=lambda old, new=job: len(differences(old, new)))  # type: ignore[misc]
+            same.remove(closest)
+            renames[name] = closest.name
+    return renames
+
+
+def _request_text(job: Job) -> str:
+    return json.dumps(_request_fields(job), sort_keys=True)
+
+
+class _Neighbours:
+    """What all jobs of the spec before name and send: what is new is new against all of them."""
+
+    def __init__(self, before: Spec, now: int) -> None:
+        self._now = now
+        self._known = {reference for job in before.jobs.values() for reference in job.references}
+        self._sent: defaultdict[str, set[Reference]] = defaultdict(set)
+        for job in before.jobs.values():
+            self._sent[_host(job)].update(job.request.references)
+
+    def entry(self, before: Job | None, after: Job | None) -> Entry:
+        """Return what becomes of one job."""
+        now, old, new = self._now, _schedule(before), _schedule(after)
+        host = _host(after) if after else None
+        carried = after.request.references if after else ()
+        return Entry(
+            before,
+            after,
+            differences=differences(before, after) if before and after else (),
+            runs_before=_runs_per_day(before, now),
+            runs_after=_runs_per_day(after, now),
+            next_before=next_slot(old, now) if old else None,
+            next_after=next_slot(new, now) if new else None,
+            first_new=_first_missing(new, old, now),
+            first_dropped=_first_missing(old, new, now),
+            new_host=host if host not in self._sent else None,
+            receives=_without(carried, self._sent.get(host or "", ())),
+            needs=_without(after.references if after else (), self._known),
+        )
+
+
+def _without(references: Iterable[Reference], known: Iterable[Reference]) -> tuple[Reference, ...]:
+    return tuple(dict.fromkeys(each for each in references if each not in known))
+
+
+def _schedule(job: Job | None) -> Schedule | None:
+    """Return when a job is due, None when never: it is absent or disabled."""
+    return job.schedule if job and job.enabled else None
+
+
+def _runs_per_day(job: Job | None, now: float) -> float:
+    schedule = _schedule(job)
+    return runs_per_day(schedule, now) if schedule else 0
+
+
+def _first_missing(schedule: Schedule | None, other: Schedule | None, now: int) -> int | None:
+    """Return the first slot of the next 7 days that the other schedule has not."""
+    if schedule is None or schedule == other:
+        return None
+    coming = slots(schedule, now, now + 7 * DAY)
+    return next((slot for slot in coming if not other or latest_slot(other, slot) != slot), None)
+
+
+def _host(job: Job) -> str:
+    return grammar.target(job.request.url).host.lower()
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as the manual declares it; runs per day have one decimal."""
+    lists = {name: getattr(plan, name) for name in ("added", "changed", "removed", "renamed")}
+    return {
+        **{name: [_entry_json(entry) for entry in entries] for name, entries in lists.items()},
+        "unchanged": plan.unchanged,
+        "runs_per_day": _runs_json(plan.runs_before, plan.runs_after),
+    }
+
+
+def _runs_json(before: float, after: float) -> dict[str, float]:
+    return {"before": round(before, 1), "after": round(after, 1)}
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    job, was = entry.job, entry.before
+    both = entry.before and entry.after
+    return {
+        "job": job.name,
+        **({"from": was.name} if was and was.name != job.name else {}),
+        **({"fields": [_difference_json(each) for each in entry.differences]} if both else {}),
+        "schedule": describe(job.schedule),
+        "method": job.request.method,
+        "url": job.request.public_url,
+        "enabled": job.enabled,
+        "runs_per_day": _runs_json(entry.runs_before, entry.runs_after),
+        "next_run_at": _time_json(entry.next_after),
+        "first_new_at": _time_json(entry.first_new),
+        "first_dropped_at": _time_json(entry.first_dropped),
+        "new_host": entry.new_host,
+        "receives": [str(reference) for reference in entry.receives],
+        "needs": [str(reference) for reference in entry.needs],
+    }
+
+
+def _difference_json(found: Difference) -> dict[str, Any]:
+    values = {"before": found.before, "after": found.after} if found.is_shown else {}
+    return {"field": found.field, "change": found.kind, **values}
+
+
+def _time_json(slot: int | None) -> str | None:
+    return None if slot is None else rfc3339(slot)

@@ -1,0 +1,33 @@
+"""Asks git about the worktree that holds a file.
+
+The repository cannot make git run programs: no optional locks, no fsmonitor, hooks are not asked
+for, and only its own root is trusted (3.2).
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+TIMEOUT_SECONDS = 2
+
+
+def worktree_of(path: Path) -> Path | None:
+    """Return the root of the worktree that holds a resolved path, None outside of any."""
+    return next((folder for folder in path.parents if (folder / ".git").exists()), None)
+
+
+def ask(root: Path, *arguments: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bytes | None:
+    """Return what git prints, None when it fails, is not installed or takes too long."""
+    options = ("-c", "core.fsmonitor=false", "-c", f"safe.directory={root}")
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *options, *arguments],  # noqa: S607
+            cwd=root,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            check=True,
+            timeout=timeout_seconds,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
