@@ -113,11 +113,11 @@ def quoted(text: str, limit: int = 60) -> str:
     """Return a text from the file as it may stand in a message: in backticks, harmless, short."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    return f"`{_harmless(text)}`"
+    return f"`{harmless(text)}`"
 
 
-def _harmless(text: str) -> str:
-    """Show a tab as an arrow, and what cannot be printed as U+FFFD.
+def harmless(text: str) -> str:
+    """Return a text with a tab as an arrow, and what cannot be printed as U+FFFD.
 
     A jobs file must not be able to write to a terminal, or to begin a line of a CI log.
     """
@@ -154,6 +154,7 @@ def as_text(path: str, text: str, diagnostics: Collection[Diagnostic], *, color:
     """Return the diagnostics of one file for a terminal, each with its lines, and a summary."""
     lines = _LINE_BREAK.split(text)
     paint = _paint if color else _plain
+    path = harmless(path)
     blocks = [_block(path, lines, diagnostic, paint) for diagnostic in diagnostics]
     return "\n\n".join([*blocks, summary(path, diagnostics)])
 
@@ -161,7 +162,7 @@ def as_text(path: str, text: str, diagnostics: Collection[Diagnostic], *, color:
 def summary(path: str, diagnostics: Iterable[Diagnostic]) -> str:
     """Return how many problems a file has and what `--fix` can do about them."""
     errors, warnings, fixable = count(diagnostics)
-    text = f"{path}: {_number(errors, 'error')}"
+    text = f"{harmless(path)}: {_number(errors, 'error')}"
     if warnings:
         text += f", {_number(warnings, 'warning')}"
     if fixable:
@@ -176,7 +177,7 @@ def _number(number: int, word: str) -> str:
 def as_concise(path: str, diagnostics: Iterable[Diagnostic]) -> str:
     """Return a line for each diagnostic: `jobs.yaml:5:7: error[SNK101] message (label)`."""
     return "\n".join(
-        f"{path}:{found.span.line}:{found.span.column}: {found.severity}[{found.code}] "
+        f"{harmless(path)}:{found.span.line}:{found.span.column}: {found.severity}[{found.code}] "
         f"{found.message}" + (f" ({found.label})" if found.label else "")
         for found in diagnostics
     )
@@ -244,7 +245,7 @@ def _block(path: str, lines: Sequence[str], found: Diagnostic, paint: _Paint) ->
         before = line
         here = [span.column for span, _, _ in marks if span.line == line]
         text, cut = _window(lines[line - 1] if line <= len(lines) else "", min(here, default=1))
-        result.append(f"{paint('gutter', f'{line:>{width}} |')} {_harmless(text)}".rstrip())
+        result.append(f"{paint('gutter', f'{line:>{width}} |')} {harmless(text)}".rstrip())
         for span, mark, label in marks:
             if span.line == line:
                 under = _underline(text, span, mark, cut)

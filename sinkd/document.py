@@ -93,7 +93,7 @@ class Document:
     def node_span(self, node: int) -> Span:
         """Return where a node stands, without the blanks that follow it."""
         start = self.starts[node]
-        return self.span(start, start + len(self.raw(node).rstrip()))
+        return self.span(start, start + len(self.raw(node).rstrip(" \t\r\n")))
 
     def raw(self, node: int) -> str:
         """Return a node as it is written."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sinkd.diagnostics import RULES, Diagnostic, Edit, Related, Span
+from sinkd.diagnostics import RULES, Diagnostic, Edit, Related, Span, harmless
 from sinkd.document import Document, Location
 from sinkd.grammar import Flaw
 
@@ -52,7 +52,8 @@ class Findings:
             if rule.severity == "error":
                 self._wrong.add(whole[:2])
         found = Diagnostic(
-            code, message, span or whole, label, tuple(help), tuple(related), fix=fix,
+            code, harmless(message), span or whole, harmless(label), tuple(map(harmless, help)),
+            tuple(related), fix=fix,
             severity=rule.severity,
         )  # fmt: skip
         self.diagnostics.append(self._with_name(found, location))

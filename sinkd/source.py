@@ -4,6 +4,7 @@ The only module that opens the jobs file. A file is accepted or refused as a who
 a `Spec` exactly when nothing in the file is an error.
 """
 
+import codecs
 import contextlib
 import gc
 import hashlib
@@ -146,13 +147,14 @@ def _no_garbage_collection(wanted: bool) -> Iterator[None]:  # noqa: FBT001 (rea
 
 def _document(data: bytes) -> Document:
     """Decode and read; a text that is not UTF-8 is a document with that problem alone."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
-        document = Document(data[: error.start].decode("utf-8-sig"))
         from sinkd import syntax
 
-        document.problems.append(syntax.not_utf8(document, data, error.start))
+        document = Document(data[: error.start].decode())
+        document.problems.append(syntax.not_utf8(document, data))
         return document
     return documents.read(text)
 

@@ -4,6 +4,7 @@ The parser names a place near the mistake; people need the mistake. A text is pa
 see whether another indent would have been right.
 """
 
+import codecs
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -52,11 +53,12 @@ def no_break_space(document: Document, start: int) -> Diagnostic:
     return Diagnostic("SNK005", message, span, "type a space", (advice,), fix=Edit(span, " "))
 
 
-def not_utf8(document: Document, data: bytes, index: int) -> Diagnostic:
+def not_utf8(document: Document, data: bytes) -> Diagnostic:
     """Return the problem of a file in another encoding; `document` holds what was readable."""
     end = len(document.text)
-    utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    message = "the file is UTF-16" if utf16 else f"the byte 0x{data[index]:02X} is not UTF-8"
+    byte = data[len(document.text.encode())]
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    message = "the file is UTF-16" if utf16 else f"the byte 0x{byte:02X} is not UTF-8"
     return Diagnostic("SNK005", message, document.span(end, end + 1), "save the file as UTF-8")
 
 
@@ -99,13 +101,13 @@ class _Explanation:
         related: Iterable[Related] = (),
         fix: Edit | None = None,
     ) -> Diagnostic:
-        span = self.document.span(start, end)
+        span = self.document.span(start, max(start + 1, end))
         helps = (advice, _STOPPED) if advice else (_STOPPED,)
         return Diagnostic("SNK001", message, span, label, helps, tuple(related), fix=fix)
 
     def _line_number(self, index: int) -> int:
         """Return the line of an offset, from 0; the end of the text is on its last line."""
-        return self.document.span(min(index, len(self.text.rstrip())), index).line - 1
+        return self.document.span(min(index, len(self.text.rstrip(" \t\r\n"))), index).line - 1
 
     def _tab(self) -> Diagnostic | None:
         """A tab stands among the blanks before the first word of a line."""
@@ -202,7 +204,7 @@ class _Explanation:
 
     def _end_of_line(self) -> int:
         starts = self.document.line_starts
-        return starts[self.number] + len(self.document.line(self.number + 1).rstrip())
+        return starts[self.number] + len(self.document.line(self.number + 1).rstrip(" \t\r\n"))
 
     def _bracket(self) -> Diagnostic | None:
         """A bracket is never closed, is closed by another kind, or lacks a comma inside."""
@@ -215,7 +217,9 @@ class _Explanation:
             message = f"`{found}` cannot close `{opening}`"
             label = f"write `{closing}`"
             return self._because(message, self.place, self.place + 1, label, related=related)
-        if self._line_number(self.start) == self.number and self.place < len(self.text.rstrip()):
+        if self._line_number(self.start) == self.number and self.place < len(
+            self.text.rstrip(" \t\r\n")
+        ):
             message = f"a `,` or `{closing}` is missing before this"
             return self._because(message, self.place, self.place + 1, related=related)
         message = f"this `{opening}` is never closed"
@@ -269,7 +273,7 @@ class _Explanation:
             message = "a value with `: ` in it must be quoted"
             return self._because(message, begin + start, begin + end, "write it in quotes")
         if "could not find expected ':'" in self.words:
-            line = self.text[self.start :].splitlines()[0].rstrip()
+            line = self.text[self.start :].splitlines()[0].rstrip(" \t\r\n")
             message = "this line is neither `key: value` nor `- item`"
             label = "write a blank after `:`" if ":" in line else "a `:` is missing"
             return self._because(message, self.start, self.start + len(line), label)

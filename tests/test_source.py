@@ -259,6 +259,11 @@ def test_a_file_of_exactly_the_limit_is_read(tmp_path):
     assert len(source.read(tmp_path / "jobs.yaml")) == source.SIZE_LIMIT_BYTES
 
 
+def test_a_byte_that_is_not_utf_8_is_found_after_a_byte_order_mark():
+    found = source.load(b"\xef\xbb\xbfa: 1\nb: \x9c").diagnostics
+    assert [(d.code, d.span.line, d.span.column) for d in found] == [("SNK005", 2, 4)]
+
+
 FRAGMENTS = [
     *b"\t\n\r :-[]{}\"'#&*!|>%@`,?\x00\x85\xff09azTN~.",
     *(text.encode() for text in ("\u2028", "\u00a0", "\ufeff", "\u202e", "日", "e\u0301", "\ud7ff")),
