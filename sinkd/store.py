@@ -5,7 +5,7 @@ what a crash left open. From then on `states` holds what is settled about every 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from sinkd.instant import parse_rfc3339
 from sinkd.journal import Replay
 from sinkd.record import MissReason, Run
 from sinkd.runlog import EVENTS, RESERVE, RESERVE_BYTES, RUNS, Offload, RunLog
-from sinkd.state import Claim, JobState
+from sinkd.state import Claim, JobState, Pause
 from sinkd.storage import PRIVATE_MODE, Storage
 
 ALIVE_SECONDS: Final = 60  # R12
@@ -95,6 +95,14 @@ class Store:
         """Begin a schedule: the job is settled through `decided`, whatever was before (T7, T4)."""
         self._put({"entry": "cursor", "job": job, "decided": decided, "schedule": schedule})
 
+    def pause(self, job: str, pause: Pause) -> None:
+        """Note that a person holds a job (T10)."""
+        self._put({"entry": "pause", "job": job, **asdict(pause)})
+
+    def resume(self, job: str) -> None:
+        """Note that a job is held no longer (T10)."""
+        self._put({"entry": "resume", "job": job})
+
     def alive(self, now: float, *, draining: float | None = None, at_once: bool = False) -> None:
         """Leave a sign of life each minute, with the cursors moved since the one before (R12)."""
         if not at_once and 0 <= now - self._alive_at < ALIVE_SECONDS:
@@ -131,7 +139,7 @@ class Store:
             if self._storage.is_torn(file, mode):
                 self._storage.append(file, b"\n", mode)
         self._storage.reserve(RESERVE, RESERVE_BYTES)
-        if not self._replay.seq:
+        if not self._storage.size(journal.FILE, PRIVATE_MODE):
             self.log.put(journal.FILE, {"entry": "version", "format": journal.FORMAT})
         for claim in list(self._replay.open_claims()):
             job = claim.record["job"]
