@@ -155,6 +155,28 @@ def validate(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return run_command(settings, **options)
 
 
+@_command("sinkd plan", "sinkd plan --base origin/main -o markdown --exit-code")
+@click.option(
+    "--base",
+    metavar="GIT-REF|FILE|URL",
+    help="What to compare with; a URL is a daemon's. [default: merge base with the default branch]",
+)
+@click.option(
+    "--auth-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The token of the daemon at the URL.",
+)
+@_output_format(type=click.Choice(["text", "markdown", "json"]), default="text")
+@click.option("--exit-code", is_flag=True, help="Exit 1 when a job changes.")
+@click.pass_obj
+def plan(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Show what the jobs file changes: jobs, runs, hosts and the references they receive."""
+    from sinkd.commands.plan import run_command
+
+    return run_command(settings, **options)
+
+
 @_command("sinkd next -n 5", "sinkd next refresh-cache --tz Europe/Berlin")
 @click.argument("jobs", nargs=-1, metavar="[JOB...]")
 @click.option(
@@ -274,6 +296,28 @@ def trigger(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     from sinkd.commands.trigger import run_command
 
     return run_command(settings, **options)
+
+
+@_command('sinkd pause refresh-cache --for 2h --reason "vendor maintenance"', posix=True)
+@click.argument("job")
+@click.option("--for", "duration", required=True, metavar="DURATION", help="How long, at most 24h.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; shown wherever the job is.")
+@click.pass_obj
+def pause(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Hold one job without a commit, for at most a day; its slots are recorded as paused."""
+    from sinkd.commands.pause import pause_command
+
+    return pause_command(settings, **options)
+
+
+@_command("sinkd resume refresh-cache", posix=True)
+@click.argument("job")
+@click.pass_obj
+def resume(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """End the pause of a job."""
+    from sinkd.commands.pause import resume_command
+
+    return resume_command(settings, **options)
 
 
 @_command("sinkd status --alive", posix=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import from_json, to_json
 
 from sinkd.errors import SinkdError
+from sinkd.state import Pause
 
 if TYPE_CHECKING:
     from sinkd.daemon import Daemon
@@ -74,18 +75,23 @@ def _bound(data_dir: Path) -> socket.socket:
 
 
 async def _replies(daemon: "Daemon", asked: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    match asked:
-        case {"do": "trigger", "job": str(job)}:
-            try:
+    try:
+        match asked:
+            case {"do": "trigger", "job": str(job)}:
                 flight = await daemon.trigger(job)
-            except SinkdError as refused:
-                yield {"refused": str(refused)}
-                return
-            yield {"run_id": flight.run_id}
-            if asked.get("wait"):
-                yield {"run": await asyncio.shield(flight.ended)}
-        case _:
-            yield {"refused": "this sinkd does not know the request; is the daemon an older one?"}
+                yield {"run_id": flight.run_id}
+                if asked.get("wait"):
+                    yield {"run": await asyncio.shield(flight.ended)}
+            case {"do": "pause", "job": str(job), "until": until, "reason": reason, "by": by}:
+                await daemon.pause(job, Pause(until, reason, by))
+                yield {"done": True}
+            case {"do": "resume", "job": str(job), "by": str(by)}:
+                await daemon.resume(job, by)
+                yield {"done": True}
+            case _:
+                yield {"refused": "this sinkd does not know the request; is it an older one?"}
+    except SinkdError as refused:
+        yield {"refused": str(refused)}
 
 
 def _may_ask(peer: socket.socket) -> bool:
@@ -95,6 +101,20 @@ def _may_ask(peer: socket.socket) -> bool:
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, user, _ = struct.unpack("3i", credentials)
     return user in {0, os.geteuid()}
+
+
+async def last_reply(data_dir: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a request and return the last reply; SinkdError when it is refused or not answered."""
+    reply: dict[str, Any] = {"refused": "the daemon closed the connection"}
+    try:
+        async for each in ask(data_dir, request):
+            reply = each
+    except OSError as error:
+        message = f"the daemon does not answer on {data_dir / FILE} ({error.strerror})"
+        raise SinkdError(message) from error
+    if refused := reply.get("refused"):
+        raise SinkdError(refused)
+    return reply
 
 
 async def ask(data_dir: Path, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ import errno
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -32,14 +32,17 @@ from sinkd.runlog import Offload
 from sinkd.runner import Attempt, Runner
 from sinkd.secrets import Secrets
 from sinkd.spec import Job, Spec
+from sinkd.state import Pause
 from sinkd.store import Promise, Store, interrupted
 
 NAP_SECONDS: Final = 1.0  # T1
+Result = TypeVar("Result")
+
 LAST_WRITE_SECONDS: Final = 5.0  # how long a stopping daemon waits for a disk that refuses
 
 
-class TriggerRefusedError(SinkdError):
-    """A manual run cannot start now (T12)."""
+class RefusedError(SinkdError):
+    """What a person asked for cannot be done now (T10, T12)."""
 
 
 def _future() -> asyncio.Future[Any]:
@@ -101,9 +104,11 @@ class Daemon:
     flights: dict[str, Flight] = field(default_factory=dict)
     waiting: dict[str, _Due] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
     _agenda: Agenda = field(default_factory=lambda: Agenda((), 0))
     _pending: Candidate | None = None
-    _asked: list[tuple[str, asyncio.Future[Flight]]] = field(default_factory=list)
+    _manual: list[tuple[str, asyncio.Future[Flight]]] = field(default_factory=list)
+    _orders: list[tuple[Callable[[], None], asyncio.Future[None]]] = field(default_factory=list)
     _nudge: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: str | None = None
     _cut: bool = False
@@ -141,17 +146,18 @@ class Daemon:
         """The next slot, with a job that it is of; None without enabled jobs."""
         return self._agenda.upcoming()
 
-    async def run_once(self, first: Candidate, name: str) -> Mapping[str, Any]:
-        """Run one job by hand without serving the schedule, and return its record (T12)."""
+    async def alone(self, first: Candidate, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do one thing that was asked for, without serving the schedule, and return its result."""
         writer = asyncio.create_task(self.store.log.serve())
         self._adopt(first)
-        asked = asyncio.create_task(self.trigger(name))
+        asked = asyncio.create_task(work)
         await asyncio.sleep(0)
+        await self._obey()
         await self._start(self.clock.wall())
-        run = await (await asked).ended
+        result = await asked
         await self.store.log.flush()
         writer.cancel()
-        return run
+        return result
 
     def stop(self, reason: str) -> None:
         """Stop claiming and drain; a second call cuts what is in flight (D1, D2)."""
@@ -163,15 +169,31 @@ class Daemon:
     async def trigger(self, name: str) -> Flight:
         """Claim a manual run of a job and return it in flight (T12).
 
-        Raises TriggerRefusedError with the reason when it cannot start now.
+        Raises RefusedError with the reason when it cannot start now.
         """
+        asked = self._ask()
+        self._manual.append((name, asked))
+        return await asked
+
+    async def pause(self, name: str, pause: Pause) -> None:
+        """Hold a job until an instant; durable when this returns (T10). Raises RefusedError."""
+        asked = self._ask()
+        self._orders.append((lambda: self._hold_job(name, pause), asked))
+        await asked
+
+    async def resume(self, name: str, by: str) -> None:
+        """End the pause of a job; durable when this returns (T10). Raises RefusedError."""
+        asked = self._ask()
+        self._orders.append((lambda: self._release_job(name, by), asked))
+        await asked
+
+    def _ask(self) -> asyncio.Future[Any]:
+        """Return what the next pass answers."""
         if self._stopping:
             message = "sinkd is stopping"
-            raise TriggerRefusedError(message)
-        asked: asyncio.Future[Flight] = _future()
-        self._asked.append((name, asked))
+            raise RefusedError(message)
         self._nudge.set()
-        return await asked
+        return _future()
 
     async def _loop(self, first: Candidate, source: str, started: Mapping[str, Any]) -> None:
         self._begin(first, source, started)
@@ -190,6 +212,7 @@ class Daemon:
         now = self._look_at_clocks()
         self._adopt(first)
         self.reloader.running = first.spec.revision
+        self.paused = {name for name, known in self.store.states.items() if known.pause}
         for name, known in list(self.store.states.items()):
             self._end_schedule(name, known.schedule, now)
         for job in self.spec.jobs.values():
@@ -226,6 +249,8 @@ class Daemon:
         for job in self._due(now):
             self._settle(job, now)
         self._blocked, self._decided_once = False, True
+        self._end_pauses(now)
+        await self._obey()
         if self._pending:
             await self._swap(self._pending, now)
         await self._start(self.clock.wall())
@@ -262,9 +287,7 @@ class Daemon:
     def _hold(self) -> None:
         """Leave everything as it is while the disk refuses lines (E1)."""
         self._blocked = self._decide_all = True
-        for _, asked in self._asked:
-            _refuse(asked, "the run log cannot be written")
-        self._asked.clear()
+        self._refuse_all("the run log cannot be written")
 
     def _due(self, now: float) -> Iterable[Job]:
         """Return the enabled jobs that may have something to decide."""
@@ -350,7 +373,7 @@ class Daemon:
             yield Flight(job, promise, due.trigger, due.slot, host, _future())
 
     def _manual_flights(self, now: float) -> Iterable[Flight]:
-        asked, self._asked = self._asked, []
+        asked, self._manual = self._manual, []
         for name, answer in asked:
             job = self.spec.jobs.get(name)
             host = grammar.target(job.request.url).host if job else ""
@@ -432,6 +455,62 @@ class Daemon:
         if not running.cancelled() and (bug := running.exception()):
             self._crash.set_exception(bug)
 
+    # --- pauses by hand ---------------------------------------------------------------------
+
+    async def _obey(self) -> None:
+        """Do what was asked for, make it durable, then answer."""
+        orders, self._orders = self._orders, []
+        for order, asked in orders:
+            try:
+                order()
+            except RefusedError as refused:
+                _refuse(asked, str(refused))
+        if orders:
+            await self.store.log.flush()
+        for _, asked in orders:
+            if not asked.done():
+                asked.set_result(None)
+
+    def _hold_job(self, name: str, pause: Pause) -> None:
+        if name not in self.spec.jobs:
+            message = f"no job is named `{name}`"
+            raise RefusedError(message)
+        self._give_up_waiting(name)
+        self.store.pause(name, pause)
+        self.paused.add(name)
+        until = rfc3339(float(pause.until))
+        fields = {"job": name, "until": until, "reason": pause.reason, "by": pause.by}
+        self.store.log.event("job_paused", **fields)
+        self.log.warning("job_paused", **fields)
+
+    def _release_job(self, name: str, by: str) -> None:
+        if name not in self.paused:
+            message = f"`{name}` is not paused"
+            raise RefusedError(message)
+        self.store.resume(name)
+        self.paused.discard(name)
+        self.store.log.event("job_resumed", job=name, by=by)
+        self.log.info("job_resumed", job=name, by=by)
+
+    def _end_pauses(self, now: float) -> None:
+        """End the pauses whose time is over (T10)."""
+        for name in list(self.paused):
+            pause = self.store.states[name].pause
+            if pause is None or pause.until <= now:
+                self._release_job(name, "expired")
+
+    def _give_up_waiting(self, name: str) -> None:
+        """Settle a slot that waits for a permit: its job is held or changed (T8, C3)."""
+        if due := self.waiting.pop(name, None):
+            line = self.lines.settled(self.spec.jobs[name], Skipped(due.slot, "paused"))
+            self.store.settle(name, due.slot, [line])
+
+    def _refuse_all(self, reason: str) -> None:
+        for _, asked in (*self._manual, *self._orders):
+            _refuse(asked, reason)
+        self._manual.clear()
+        self._orders.clear()
+
     # --- reloading --------------------------------------------------------------------------
 
     def accepted(self, candidate: Candidate) -> None:
@@ -475,9 +554,7 @@ class Daemon:
             after = _fingerprint(job) if job else None
             if known.schedule == after:
                 continue
-            if due := self.waiting.pop(name, None):
-                line = self.lines.settled(self.spec.jobs[name], Skipped(due.slot, "paused"))
-                self.store.settle(name, due.slot, [line])
+            self._give_up_waiting(name)
             self.store.cursor(name, int(now), after)
         for job in candidate.spec.jobs.values():
             if job.name not in self.store.states:
@@ -530,8 +607,7 @@ class Daemon:
         began = self.clock.wall()
         self.store.alive(began, draining=began, at_once=True)
         self.log.info("draining", reason=self._stopping, in_flight=len(self.flights))
-        for _, asked in self._asked:
-            _refuse(asked, "sinkd is stopping")
+        self._refuse_all("sinkd is stopping")
         await self._until_landed(self.drain_seconds, lambda: self._cut)
         for flight in self.flights.values():
             if flight.sending:
@@ -572,6 +648,6 @@ def _herd_order(waiting: tuple[str, _Due]) -> bytes:
     return hashlib.sha256(f"{due.slot} {name}".encode()).digest()
 
 
-def _refuse(answer: asyncio.Future[Flight], reason: str) -> None:
+def _refuse(answer: asyncio.Future[Any], reason: str) -> None:
     if not answer.done():
-        answer.set_exception(TriggerRefusedError(reason))
+        answer.set_exception(RefusedError(reason))

@@ -8,10 +8,11 @@ from collections import Counter
 import httpx
 import pytest
 
-from sinkd.daemon import TriggerRefusedError
+from sinkd.daemon import RefusedError
 from sinkd.errors import ConfigError, LockedError
 from sinkd.history import History
 from sinkd.instant import parse_rfc3339
+from sinkd.state import Pause
 from sinkd.storage import Storage
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual, simulate
 
@@ -455,9 +456,9 @@ def test_a_manual_run_works_for_a_disabled_job(tmp_path):
 def test_a_manual_run_is_refused_while_a_run_of_the_job_is_in_flight(tmp_path):
     async def tell(world, life):
         await life.daemon.trigger("poll")
-        with pytest.raises(TriggerRefusedError, match="is in flight"):
+        with pytest.raises(RefusedError, match="is in flight"):
             await life.daemon.trigger("poll")
-        with pytest.raises(TriggerRefusedError, match="no job is named `nope`"):
+        with pytest.raises(RefusedError, match="no job is named `nope`"):
             await life.daemon.trigger("nope")
 
     story(tmp_path, jobs(), "2026-11-23T09:50Z", tell, answer=slow(5))
@@ -484,7 +485,7 @@ def test_a_manual_run_whose_claim_the_disk_refuses_is_refused(tmp_path):
 
     async def tell(world, life):
         Full.full = True
-        with pytest.raises(TriggerRefusedError, match="cannot be written"):
+        with pytest.raises(RefusedError, match="cannot be written"):
             await life.daemon.trigger("poll")
         Full.full = False
         await asyncio.sleep(5)
@@ -503,6 +504,81 @@ def test_two_manual_runs_in_one_millisecond_have_two_identities(tmp_path):
         assert first["run_id"] != second["run_id"]
 
     story(tmp_path, jobs(), "2026-11-23T09:50Z", tell)
+
+
+# --- pauses by hand
+
+
+def test_a_paused_job_answers_its_slots_as_skipped_until_the_time_is_over(tmp_path):
+    async def tell(world, life):
+        until = world.clock.wall() + 3600
+        await life.daemon.pause("poll", Pause(until, "vendor maintenance", "ann"))
+        await asyncio.sleep(2 * 3600)
+
+    story(tmp_path, jobs(job(schedule="{interval_minutes: 30}")), "2026-11-23T09:50Z", tell)
+    assert briefs(tmp_path) == [
+        ("10:00", "skipped/paused"),
+        ("10:30", "skipped/paused"),
+        ("11:00", "success"),
+        ("11:30", "success"),
+    ]  # T10
+    [paused] = events(tmp_path, "job_paused")
+    assert (paused["job"], paused["reason"], paused["by"]) == ("poll", "vendor maintenance", "ann")
+    assert [event["by"] for event in events(tmp_path, "job_resumed")] == ["expired"]
+
+
+def test_a_pause_outlives_crashes_and_reloads_and_ends_by_itself(tmp_path):
+    async def tell(world, life):
+        await life.daemon.pause("poll", Pause(world.clock.wall() + 3600, "broken", "ann"))
+        await life.crash()
+        await asyncio.sleep(60)
+        life = await world.start()
+        world.config.write(jobs(job(), job("more")).encode())
+        await asyncio.sleep(5400)
+        return life
+
+    story(tmp_path, jobs(), "2026-11-23T09:50Z", tell)
+    assert [fate for _, fate in briefs(tmp_path)] == ["skipped/paused"] * 4 + ["success"] * 2
+
+
+def test_a_resumed_job_runs_from_its_next_slot_on(tmp_path):
+    async def tell(world, life):
+        await life.daemon.pause("poll", Pause(world.clock.wall() + 80_000, "broken", "ann"))
+        await asyncio.sleep(20 * 60)
+        await life.daemon.resume("poll", "bob")
+        await asyncio.sleep(20 * 60)
+        with pytest.raises(RefusedError, match="is not paused"):
+            await life.daemon.resume("poll", "bob")
+        with pytest.raises(RefusedError, match="no job is named"):
+            await life.daemon.pause("nope", Pause(world.clock.wall() + 1, "x", "bob"))
+
+    story(tmp_path, jobs(), "2026-11-23T09:50Z", tell)
+    assert briefs(tmp_path) == [("10:00", "skipped/paused"), ("10:15", "success")]
+    assert [event["by"] for event in events(tmp_path, "job_resumed")] == ["bob"]
+
+
+def test_a_pause_lets_runs_in_flight_end_and_manual_ones_start(tmp_path):
+    async def tell(world, life):
+        await asyncio.sleep(61)
+        await life.daemon.pause("poll", Pause(world.clock.wall() + 3600, "x", "ann"))
+        await asyncio.sleep(30)
+        await (await life.daemon.trigger("poll")).ended
+
+    story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, answer=slow(20))
+    assert [run["outcome"] for run in records(tmp_path)] == ["success", "success"]
+
+
+def test_a_slot_that_waits_for_a_permit_is_given_up_when_its_job_is_paused(tmp_path):
+    async def tell(world, life):
+        await asyncio.sleep(61)
+        [name] = life.daemon.waiting
+        await life.daemon.pause(name, Pause(world.clock.wall() + 3600, "x", "ann"))
+        await asyncio.sleep(60)
+
+    text = jobs(job("a"), job("b"))
+    story(tmp_path, text, "2026-11-23T09:59Z", tell, answer=slow(20), max_in_flight=1)
+    fates = sorted(brief(run)[1] for run in records(tmp_path))
+    assert fates == ["skipped/paused", "success"]  # I9
 
 
 # --- secrets

@@ -21,7 +21,7 @@ from sinkd.clock import SystemClock
 from sinkd.commands import report
 from sinkd.commands.run import configure_log
 from sinkd.commands.tail_text import Teller
-from sinkd.daemon import Daemon, TriggerRefusedError
+from sinkd.daemon import Daemon, RefusedError
 from sinkd.demo.agent import create_app
 from sinkd.demo.server import HOST, PORT, listen, serving
 from sinkd.errors import UsageError
@@ -141,7 +141,7 @@ async def _tour(settings: "Settings", assembly: Assembly, address: str, *, once:
 async def _fire(daemon: Daemon, name: str) -> Mapping[str, Any]:
     """Return the record of a manual run; while a run of the job's schedule is on, wait for it."""
     for _ in range(_TRIES):
-        with suppress(TriggerRefusedError):
+        with suppress(RefusedError):
             return await (await daemon.trigger(name)).ended
         await asyncio.sleep(1)
     return await (await daemon.trigger(name)).ended

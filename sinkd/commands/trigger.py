@@ -13,12 +13,12 @@ from sinkd import control
 from sinkd.clock import SystemClock
 from sinkd.commands.jobs import check_names, read_spec
 from sinkd.commands.run import configure_log
-from sinkd.errors import SinkdError
+from sinkd.daemon import Daemon
 from sinkd.record import manual_run_id
 from sinkd.runner import Attempt, Runner, direct_transport
 from sinkd.secrets import Secrets
 from sinkd.spec import Job
-from sinkd.start import Options, assemble
+from sinkd.start import Assembly, Options, assemble
 from sinkd.storage import is_locked
 
 if TYPE_CHECKING:
@@ -63,27 +63,26 @@ def _job(settings: "Settings", name: str) -> Job:
 async def _through_daemon(settings: "Settings", job: str, *, wait: bool) -> Mapping[str, Any]:
     """Return the run's record, or only its id when nobody waits for the end."""
     request = {"do": "trigger", "job": job, "wait": wait}
-    reply: dict[str, Any] = {"refused": "the daemon closed the connection"}
-    try:
-        async for reply in control.ask(settings.data_dir, request):
-            if "refused" in reply:
-                break
-    except OSError as error:
-        message = f"the daemon does not answer on {settings.data_dir / control.FILE}: {error}"
-        raise SinkdError(message) from error
-    if refused := reply.get("refused"):
-        message = f"{job} was not run: {refused}"
-        raise SinkdError(message)
+    reply = await control.last_reply(settings.data_dir, request)
     run: Mapping[str, Any] = reply.get("run", reply)
     return run
 
 
 async def _alone(settings: "Settings", job: str) -> Mapping[str, Any]:
     """Take the lock and fire the job in this process; the schedule is left alone."""
-    configure_log("console", colors=settings.use_color(sys.stderr), level=logging.WARNING)
     _job(settings, job)
-    assembly = await assemble(Options(settings.config, settings.data_dir))
-    return await assembly.daemon.run_once(assembly.first, job)
+    assembly = await assemble_quietly(settings)
+    return await assembly.daemon.alone(assembly.first, _run_of(assembly.daemon, job))
+
+
+async def _run_of(daemon: Daemon, job: str) -> Mapping[str, Any]:
+    return await (await daemon.trigger(job)).ended
+
+
+async def assemble_quietly(settings: "Settings") -> Assembly:
+    """Put a daemon together for one order of a person, when none runs."""
+    configure_log("console", colors=settings.use_color(sys.stderr), level=logging.WARNING)
+    return await assemble(Options(settings.config, settings.data_dir))
 
 
 def _show(run: Mapping[str, Any], output_format: str) -> int:

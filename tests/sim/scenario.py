@@ -14,8 +14,9 @@ from pathlib import Path
 import httpx
 from sim.judge import judge
 
-from sinkd.daemon import TriggerRefusedError
+from sinkd.daemon import RefusedError
 from sinkd.instant import parse_rfc3339
+from sinkd.state import Pause
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual
 
 ZONES = ("America/New_York", "Europe/Paris", "Australia/Lord_Howe", "UTC")
@@ -72,14 +73,23 @@ def play(seed, data_dir, *, clock_steps=True):
 
 async def _act(rng, world, life, *, clock_steps):
     """Do one thing to a world; return the daemon that lives then."""
-    match rng.choice(("edit", "edit", "bad", "crash", "stop", "trigger", "step", "suspend")):
+    match rng.choice(
+        ("edit", "edit", "bad", "crash", "stop", "trigger", "step", "suspend", "pause", "resume")
+    ):
         case "edit":
             world.config.write(jobs_file(rng))
         case "bad":
             world.config.write(rng.choice(BAD))
         case "trigger":
-            with contextlib.suppress(TriggerRefusedError):
+            with contextlib.suppress(RefusedError):
                 await life.daemon.trigger(rng.choice(("j0", "j1", "j9")))
+        case "pause":
+            pause = Pause(world.clock.wall() + rng.choice((30, 600, 5000)), "because", "sim")
+            with contextlib.suppress(RefusedError):
+                await life.daemon.pause(rng.choice(("j0", "j1", "j9")), pause)
+        case "resume":
+            with contextlib.suppress(RefusedError):
+                await life.daemon.resume(rng.choice(("j0", "j1", "j9")), "sim")
         case "crash":
             await life.crash()
             await asyncio.sleep(rng.choice((0, 5, 100, 8000)))
