@@ -122,6 +122,10 @@ class Daemon:
     _crash: asyncio.Future[None] = field(default_factory=_future)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        """Take over the pauses of the daemon before."""
+        self.paused = {name for name, known in self.store.states.items() if known.pause}
+
     # --- life -------------------------------------------------------------------------------
 
     async def run(self, first: Candidate, *, source: str, started: Mapping[str, Any]) -> None:
@@ -212,7 +216,6 @@ class Daemon:
         now = self._look_at_clocks()
         self._adopt(first)
         self.reloader.running = first.spec.revision
-        self.paused = {name for name, known in self.store.states.items() if known.pause}
         for name, known in list(self.store.states.items()):
             self._end_schedule(name, known.schedule, now)
         for job in self.spec.jobs.values():
@@ -481,7 +484,7 @@ class Daemon:
         until = rfc3339(float(pause.until))
         fields = {"job": name, "until": until, "reason": pause.reason, "by": pause.by}
         self.store.log.event("job_paused", **fields)
-        self.log.warning("job_paused", **fields)
+        self.log.info("job_paused", **fields)
 
     def _release_job(self, name: str, by: str) -> None:
         if name not in self.paused:

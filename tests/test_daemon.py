@@ -553,7 +553,11 @@ def test_a_resumed_job_runs_from_its_next_slot_on(tmp_path):
             await life.daemon.pause("nope", Pause(world.clock.wall() + 1, "x", "bob"))
 
     story(tmp_path, jobs(), "2026-11-23T09:50Z", tell)
-    assert briefs(tmp_path) == [("10:00", "skipped/paused"), ("10:15", "success")]
+    assert briefs(tmp_path) == [
+        ("10:00", "skipped/paused"),
+        ("10:15", "success"),
+        ("10:30", "success"),
+    ]
     assert [event["by"] for event in events(tmp_path, "job_resumed")] == ["bob"]
 
 
