@@ -52,8 +52,6 @@ def keep(storage: Storage, data: bytes, path: Path, now: float) -> None:
     """Keep an accepted file and note that it was the last (R13)."""
     revision = revision_of(data)
     storage.make_directory(DIRECTORY)
-    name = f"{DIRECTORY}/{revision}.yaml"
-    if not (storage.path / name).exists():
-        storage.replace(name, data, PRIVATE_MODE)
+    storage.replace(f"{DIRECTORY}/{revision}.yaml", data, PRIVATE_MODE)
     note = {"revision": revision, "path": str(path.absolute()), "at": rfc3339(now)}
     storage.replace(ACCEPTED, to_json(note) + b"\n", PRIVATE_MODE)
