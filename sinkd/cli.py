@@ -146,7 +146,7 @@ def sinkd(context: click.Context) -> None:
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.pass_obj
 def validate(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
-    """Show every problem of the jobs file at once, with its place and fix.
+    """Show every problem of the jobs file at once, place and fix.
 
     Needs no network and no secret. `-` reads standard input. Exit code 1: a file has errors.
     """
@@ -380,7 +380,7 @@ def report(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 @click.option("--json", "as_json", is_flag=True, help="Print the lines unchanged.")
 @click.pass_obj
 def tail(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
-    """Show runs and events as they come, for people; `-` reads them from standard input."""
+    """Show runs and events as they come; `-` reads standard input."""
     from sinkd.commands.tail import run_command
 
     return run_command(settings, **options)
@@ -399,7 +399,7 @@ def tail(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 )
 @click.pass_obj
 def schema(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
-    """Print a JSON Schema: of the jobs file, of a run record, of an event."""
+    """Print a JSON Schema: of the jobs file, a run or an event."""
     from sinkd.commands.schema import run_command
 
     return run_command(settings, **options)
@@ -416,7 +416,7 @@ def schema(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 )
 @click.pass_obj
 def demo(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
-    """Try it all locally: an example agent, four jobs, their runs and a report."""
+    """Try it all locally: an example agent, four jobs, a report."""
     from sinkd.commands.demo import run_command
 
     return run_command(settings, **options)
