@@ -89,6 +89,13 @@ def _show(run: Mapping[str, Any], output_format: str) -> int:
     if output_format == "json":
         click.echo(to_json(run).decode())
     else:
-        result = [run[key] for key in ("outcome", "reason", "status_code", "error") if key in run]
-        click.echo(" ".join(str(part) for part in (run["run_id"], *result)))
+        click.echo(_line(run))
     return 0 if run.get("outcome", "success") == "success" else 1
+
+
+def _line(run: Mapping[str, Any]) -> str:
+    """Return the run's id and, once it has ended, what became of it."""
+    result = "/".join(run[key] for key in ("outcome", "reason") if key in run)
+    told = (run["run_id"], result, run.get("status_code"))
+    line = " ".join(str(part) for part in told if part)
+    return f"{line}: {run['error']}" if "error" in run else line

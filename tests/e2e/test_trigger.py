@@ -31,7 +31,7 @@ def test_a_run_that_fails_exits_with_1(triggering, server):
     server.status = 503
     done = triggering.command("trigger", "poll")
     assert done.returncode == 1
-    assert "failure http_status 503" in done.stdout
+    assert "failure/http_status 503" in done.stdout
     assert triggering.runs()[-1]["reason"] == "http_status"
 
 
