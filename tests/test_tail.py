@@ -134,7 +134,8 @@ def test_what_did_not_run_is_told_with_its_cause():
         ),
         run(7, "trading-bot", TEN, "interrupted", reason="crash", finished_at=None),
         run(8, "a", TEN, "failure", reason="timeout", method="GET", error="no answer in 30 s"),
-        run(9, "a", TEN, "postponed"),
+        run(9, "a", TEN, "failure", reason="connect", error="connect: OSError, EHOSTUNREACH"),
+        run(10, "a", TEN, "postponed"),
     ) == snapshot("""\
 10:00:00.000  MISSED   a                 10:00: sinkd was down
 10:00:00.000  MISSED   a                 9 slots, 10:00 to 12:00: the machine slept
@@ -144,6 +145,7 @@ def test_what_did_not_run_is_told_with_its_cause():
 10:00:00.000  SKIPPED  a                 the manual run of 09:00 is still going
 10:00:00.000  INTERRUPTED  trading-bot  sinkd crashed, its fate is unknown
 10:00:00.000  FAILED   a                 GET   -           -   timeout: no answer in 30 s
+10:00:00.000  FAILED   a                       -           -   connect: OSError, EHOSTUNREACH
 10:00:00.000  POSTPONED  a\
 """)
 

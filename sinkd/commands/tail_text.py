@@ -190,7 +190,8 @@ def _answer(run: Run) -> str:
 def _failure(run: Run) -> str:
     reason = run.get("reason", "unknown")
     error = "" if reason == "http_status" else run.get("error", "")
-    return f"{reason}: {error}" if error else reason
+    # An error begins with the phase, which often has the reason's name.
+    return f"{reason}: {error.removeprefix(f'{reason}: ')}" if error else reason
 
 
 def _skipped(run: Run) -> str:
