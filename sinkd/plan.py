@@ -7,7 +7,7 @@ Values of headers, bodies and queries are compared and not kept: they may be sec
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -28,6 +28,10 @@ from sinkd.spec import (
 
 Value: TypeAlias = bool | float | str | tuple[str, ...]
 
+_SECTIONS: Final = (
+    *("enabled", "schedule", "request", "timeout_seconds", "catch_up_minutes"),
+    *("signing_secret", "capture_headers", "labels", "description"),
+)
 _NEVER_SHOWN: Final = ("request.headers.", "request.query", "request.body")
 
 
@@ -80,12 +84,13 @@ class Difference:
 class Entry:
     """A job that differs, and what follows; it has no `before` when added, no `after` when removed.
 
-    The next slots are None while the job is absent or disabled. `first_new` and `first_dropped`
+    `job` is the one that there is, or will be where both are. The next slots are None while the job is absent or disabled. `first_new` and `first_dropped`
     are the first slots of the next 7 days that only the one side has. `new_host` is a host that no
     job named before, `receives` the references that were not sent to the job's host before, and
     `needs` those that no job had.
     """
 
+    job: Job
     before: Job | None
     after: Job | None
     differences: tuple[Difference, ...]
@@ -100,13 +105,6 @@ class Entry:
     needs: tuple[Reference, ...]
 
     @property
-    def job(self) -> Job:
-        """The job as it will be, or as it was when it is removed."""
-        job = self.after or self.before
-        assert job is not None  # noqa: S101 (an entry is about a job)
-        return job
-
-    @property
     def host(self) -> str:
         """The host that the job sends to."""
         return _host(self.job)
@@ -117,11 +115,9 @@ class Entry:
         return next((found for found in self.differences if found.field == "enabled"), None)
 
     @property
-    def reschedules(self) -> bool:
-        """Whether the job runs before and after, and at other times."""
-        return None not in (self.next_before, self.next_after) and any(
-            found.field.startswith("schedule.") for found in self.differences
-        )
+    def is_rescheduled(self) -> bool:
+        """Whether a field of the schedule changed."""
+        return any(found.field.startswith("schedule.") for found in self.differences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +143,10 @@ class Plan:
 
 
 def compare(before: Spec, after: Spec, now: float) -> Plan:
-    """Return what differs and what follows from it, as seen at an instant; file order is none."""
+    """Return what differs and what follows from it, as seen at an instant; order is no difference."""
     old, new = before.jobs, after.jobs
     renames = _renames(old, new)
-    entry = _Neighbours(before, int(now)).entry
+    entry = _Known(before, int(now)).entry
     both = [(old[name], job) for name, job in new.items() if name in old]
     changed = [pair for pair in both if differences(*pair)]
     added = [job for name, job in new.items() if name not in old and name not in renames]
@@ -158,10 +154,10 @@ def compare(before: Spec, after: Spec, now: float) -> Plan:
     return Plan(
         now=int(now),
         same_text=before.revision == after.revision,
-        added=tuple(entry(None, job) for job in added),
-        changed=tuple(entry(*pair) for pair in changed),
-        renamed=tuple(entry(old[was], new[name]) for name, was in renames.items()),
-        removed=tuple(entry(job, None) for name, job in old.items() if name in gone),
+        added=tuple(entry(job, None, job) for job in added),
+        changed=tuple(entry(job, was, job) for was, job in changed),
+        renamed=tuple(entry(new[name], old[was], new[name]) for name, was in renames.items()),
+        removed=tuple(entry(job, job, None) for name, job in old.items() if name in gone),
         unchanged=len(both) - len(changed),
         runs_before=sum(_runs_per_day(job, now) for job in old.values()),
         runs_after=sum(_runs_per_day(job, now) for job in new.values()),
@@ -174,10 +170,10 @@ def differences(before: Job, after: Job) -> tuple[Difference, ...]:
     """Return the fields that differ, but for the name; of two equal jobs none."""
     old, new = _fields(before), _fields(after)
     implied = _defaults(before) & _defaults(after)  # the schedule's own change says it all
+    differing = {field for field, _ in old.items() ^ new.items()} - implied
+    fields = sorted(old | new, key=lambda field: _SECTIONS.index(field.partition(".")[0]))
     return tuple(
-        _difference(field, old.get(field), new.get(field))
-        for field in old | new
-        if old.get(field) != new.get(field) and field not in implied
+        _difference(field, old.get(field), new.get(field)) for field in fields if field in differing
     )
 
 
@@ -231,9 +227,9 @@ def _request_fields(job: Job) -> dict[str, Value | None]:
         "request.method": request.method,
         "request.url": request.public_url,
         "request.query": request.url[len(request.public_url) :] or None,
-        **{f"request.headers.{name}": value for name, value in request.headers},
         # As text: 1 and true are equal in Python, and the order of keys means nothing in JSON.
         "request.body": None if request.body is None else json.dumps(request.body, sort_keys=True),
+        **{f"request.headers.{name}": value for name, value in request.headers},
     }
 
 
@@ -268,7 +264,7 @@ def _request_text(job: Job) -> str:
     return json.dumps(_request_fields(job), sort_keys=True)
 
 
-class _Neighbours:
+class _Known:
     """What all jobs of the spec before name and send: what is new is new against all of them."""
 
     def __init__(self, before: Spec, now: int) -> None:
@@ -278,12 +274,12 @@ class _Neighbours:
         for job in before.jobs.values():
             self._sent[_host(job)].update(job.request.references)
 
-    def entry(self, before: Job | None, after: Job | None) -> Entry:
+    def entry(self, job: Job, before: Job | None, after: Job | None) -> Entry:
         """Return what becomes of one job."""
         now, old, new = self._now, _schedule(before), _schedule(after)
-        host = _host(after) if after else None
-        carried = after.request.references if after else ()
+        host = _host(job)
         return Entry(
+            job,
             before,
             after,
             differences=differences(before, after) if before and after else (),
@@ -293,13 +289,15 @@ class _Neighbours:
             next_after=next_slot(new, now) if new else None,
             first_new=_first_missing(new, old, now),
             first_dropped=_first_missing(old, new, now),
-            new_host=host if host not in self._sent else None,
-            receives=_without(carried, self._sent.get(host or "", ())),
-            needs=_without(after.references if after else (), self._known),
+            new_host=None if host in self._sent else host,
+            receives=_without(job.request.references, self._sent.get(host, ())),
+            needs=_without(job.references, self._known),
         )
 
 
-def _without(references: Iterable[Reference], known: Iterable[Reference]) -> tuple[Reference, ...]:
+def _without(
+    references: Iterable[Reference], known: Collection[Reference]
+) -> tuple[Reference, ...]:
     return tuple(dict.fromkeys(each for each in references if each not in known))
 
 
@@ -310,7 +308,7 @@ def _schedule(job: Job | None) -> Schedule | None:
 
 def _runs_per_day(job: Job | None, now: float) -> float:
     schedule = _schedule(job)
-    return runs_per_day(schedule, now) if schedule else 0
+    return runs_per_day(schedule, now) if schedule else 0.0
 
 
 def _first_missing(schedule: Schedule | None, other: Schedule | None, now: int) -> int | None:

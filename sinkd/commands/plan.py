@@ -1,0 +1,74 @@
+"""`sinkd plan`: what the jobs file changes, against a commit, a file or a running daemon."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sinkd import diagnostics, source
+from sinkd.clock import SystemClock
+from sinkd.commands import plan_sides
+from sinkd.commands.plan_markdown import markdown
+from sinkd.commands.plan_sides import Side
+from sinkd.commands.plan_text import text
+from sinkd.errors import UsageError
+from sinkd.instant import rfc3339
+from sinkd.plan import as_json, compare
+from sinkd.spec import Spec
+from sinkd.terminal import show
+
+if TYPE_CHECKING:
+    from sinkd.cli import Settings
+
+
+def run_command(
+    settings: "Settings",
+    *,
+    base: str | None = None,
+    auth_token_file: Path | None = None,
+    output_format: str = "text",
+    exit_code: bool = False,
+    now: float | None = None,
+) -> int:
+    """Print what changes; 1 when `exit_code` and something does. `now` is the clock's if None."""
+    after = plan_sides.proposed(settings.config)
+    before = plan_sides.compared_with(base, settings.config, auth_token_file)
+    old, new = _specs((before, after), color=settings.use_color(sys.stderr))
+    plan = compare(old, new, SystemClock().wall() if now is None else now)
+    if output_format == "json":
+        from pydantic_core import to_json
+
+        click.echo(to_json({**as_json(plan), **_pauses_json(before)}, indent=2))
+    else:
+        lines = markdown if output_format == "markdown" else text
+        show(lines(plan, before, after), color=settings.use_color(sys.stdout))
+    return int(exit_code and bool(plan.entries))
+
+
+def _specs(sides: Sequence[Side], *, color: bool) -> list[Spec]:
+    """Return what each side means; what is wrong with any of them is printed, then UsageError."""
+    specs, wrong = [], []
+    for side in sides:
+        loaded = source.load(side.data, side.path)
+        if loaded.spec:
+            specs.append(loaded.spec)
+            continue
+        text = side.data.decode("utf-8-sig", "replace")
+        found = diagnostics.as_text(side.path, text, loaded.diagnostics, color=color)
+        click.echo(f"{found}\n", err=True, color=color)
+        wrong.append(side.path)
+    if wrong:
+        message = f"no plan: {' and '.join(wrong)} cannot be read as a jobs file"
+        raise UsageError(message)
+    return specs
+
+
+def _pauses_json(side: Side) -> dict[str, Any]:
+    """Return the jobs that a daemon holds, as a further field of the plan."""
+    held = [
+        {"job": job, "until": rfc3339(pause.until), "reason": pause.reason, "by": pause.by}
+        for job, pause in side.pauses.items()
+    ]
+    return {"paused": held} if side.is_daemon else {}
