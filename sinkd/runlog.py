@@ -13,10 +13,12 @@ in memory and is tried again each second (E4, E5). A failed sync is final (E6).
 import asyncio
 import contextlib
 import errno
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Final, Protocol, TypeVar
+
+import structlog
 
 from sinkd import journal, record
 from sinkd.clock import Clock
@@ -29,12 +31,15 @@ EVENTS: Final = "events.jsonl"
 RESERVE: Final = "reserve"
 RESERVE_BYTES: Final = 256 * 1024
 RETRY_SECONDS: Final = 1.0
+SAID_AGAIN_RETRIES: Final = 60  # E1
 LINGER_SECONDS: Final = 0.02  # how long a line nobody waits for gathers company before a sync
 
 _TORN: Final = b" torn\n"  # ends a line that could not be cut back, so that nothing can read it
 _MODES: Final = {RUNS: PUBLIC_MODE, EVENTS: PUBLIC_MODE, journal.FILE: PRIVATE_MODE}
 
 Result = TypeVar("Result")
+
+_log = structlog.get_logger("sinkd")
 
 
 class Offload(Protocol):
@@ -121,7 +126,11 @@ class RunLog:
                         await self._urgent.wait()
             self._urgent.clear()
             await self._drain()
-            while self.blocked:
+            for retry in itertools.count():
+                if not self.blocked:
+                    break
+                if retry % SAID_AGAIN_RETRIES == 0:
+                    _log.error("log_failed", errno=_name(self.blocked))
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._recover()
 
@@ -145,8 +154,8 @@ class RunLog:
 
     async def _commit(self) -> OSError | None:
         """Write one group and return why the disk refused the rest of it, which is queued again."""
-        public = list(takewhile(_is_public, self._queue))
-        private = list(takewhile(_is_private, self._queue[len(public) :]))
+        public = list(itertools.takewhile(_is_public, self._queue))
+        private = list(itertools.takewhile(_is_private, self._queue[len(public) :]))
         self._queue = self._queue[len(public) + len(private) :]
         landed, refused = await self._append(public)
         ended = [line.entry for line in public[:landed] if line.file == RUNS]
@@ -243,12 +252,14 @@ class RunLog:
             self.blocked = refused
             return
         try:
-            self._storage.reserve(RESERVE, RESERVE_BYTES)
+            # Without room beside it, the next line would be refused as the last one was.
+            self._storage.reserve(RESERVE, RESERVE_BYTES, room=RESERVE_BYTES)
         except OSError as error:
             self.blocked = error
             return
         self.blocked = None
         self.event("log_recovered", held=held)
+        _log.info("log_recovered", held=held)
         await self._drain()
 
 
