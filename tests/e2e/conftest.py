@@ -300,6 +300,14 @@ class Home:
 
         return poll(holds, what, seconds, self._explain)
 
+    def kill_all(self):
+        """Kill what still runs."""
+        for process in self.processes:
+            process.kill()
+            process.wait(WAIT_SECONDS)
+            if process.stdout:
+                process.stdout.close()
+
     def _sinkd(self, *arguments):
         places = ["--config", str(self.config), "--data-dir", str(self.data_dir)]
         return [sys.executable, "-m", "sinkd", *places, *arguments]
@@ -328,13 +336,7 @@ def home(tmp_path):
     """An empty home; what still runs at the end is killed."""
     home = Home(tmp_path)
     yield home
-    for process in home.processes:
-        with suppress(ProcessLookupError):
-            process.kill()
-        process.wait(WAIT_SECONDS)
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
+    home.kill_all()
 
 
 @pytest.fixture

@@ -171,9 +171,7 @@ def nobodys(home, program):
     os.chown(path, NOBODY, NOBODY)
     home.path, home.config, home.data_dir = path, path / "jobs.yaml", path / ".sinkd"
     yield as_nobody
-    for process in home.processes:
-        process.kill()
-        process.wait()
+    home.kill_all()
     shutil.rmtree(path)
 
 
