@@ -22,18 +22,19 @@ from sinkd.agenda import Agenda
 from sinkd.clock import Clock
 from sinkd.decide import Skipped
 from sinkd.errors import RecordsLostError, SinkdError
+from sinkd.flights import Flight, Flights
 from sinkd.instant import rfc3339
 from sinkd.lapse import Lapse, Reading, lapse
 from sinkd.lines import Lines
 from sinkd.permits import Permits
-from sinkd.record import MissReason, Trigger, manual_run_id, ordered, run_id
+from sinkd.record import MissReason, Trigger, manual_run_id, run_id
 from sinkd.reload import Candidate, Refusal, Reloader
 from sinkd.runlog import Offload
-from sinkd.runner import Attempt, Runner
+from sinkd.runner import Runner
 from sinkd.secrets import Secrets
 from sinkd.spec import Job, Spec
 from sinkd.state import Pause
-from sinkd.store import Promise, Store, interrupted
+from sinkd.store import Promise, Store
 
 NAP_SECONDS: Final = 1.0  # T1
 Result = TypeVar("Result")
@@ -47,25 +48,6 @@ class RefusedError(SinkdError):
 
 def _future() -> asyncio.Future[Any]:
     return asyncio.get_running_loop().create_future()
-
-
-@dataclass(slots=True)
-class Flight:
-    """A claimed run until its last line is durable."""
-
-    job: Job
-    promise: Promise
-    trigger: Trigger
-    scheduled_at: float
-    host: str
-    ended: asyncio.Future[Mapping[str, Any]]
-    asked: asyncio.Future["Flight"] | None = None
-    sending: asyncio.Future[Any] | None = None
-
-    @property
-    def run_id(self) -> str:
-        """The run's identity."""
-        return self.promise.run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +83,9 @@ class Daemon:
     accepted_last: Spec = field(default_factory=lambda: Spec({}, ""))
 
     spec: Spec = field(default_factory=lambda: Spec({}, ""))
-    flights: dict[str, Flight] = field(default_factory=dict)
+    flights: Flights = field(init=False)
     waiting: dict[str, _Due] = field(default_factory=dict)
-    missing: dict[str, list[str]] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
     _agenda: Agenda = field(default_factory=lambda: Agenda((), 0))
     _pending: Candidate | None = None
@@ -111,19 +93,16 @@ class Daemon:
     _orders: list[tuple[Callable[[], None], asyncio.Future[None]]] = field(default_factory=list)
     _nudge: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: str | None = None
-    _cut: bool = False
-    _landed: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: Reading | None = None
     _lapse: Lapse = field(default_factory=Lapse)
     _blocked: bool = False
     _decided_once: bool = False
     _decide_all: bool = True
     _manual_at: float = 0
-    _crash: asyncio.Future[None] = field(default_factory=_future)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Take over the pauses of the daemon before."""
+        self.flights = Flights(self.store, self.runner, self.clock, self.permits, self._landed)
         self.paused = {name for name, known in self.store.states.items() if known.pause}
 
     # --- life -------------------------------------------------------------------------------
@@ -137,12 +116,13 @@ class Daemon:
         writer = asyncio.create_task(self.store.log.serve())
         reloads = asyncio.create_task(self.reloader.serve(self))
         loop = asyncio.create_task(self._loop(first, source, started))
-        ends = (loop, writer, reloads, self._crash)
+        ends = (loop, writer, reloads, self.flights.bug)
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             next(end for end in ends if end.done()).result()
         finally:
-            for each in (*ends, *self._tasks):
+            self.flights.abandon()
+            for each in ends:
                 each.cancel()
 
     @property
@@ -165,8 +145,8 @@ class Daemon:
 
     def stop(self, reason: str) -> None:
         """Stop claiming and drain; a second call cuts what is in flight (D1, D2)."""
-        self._cut = self._cut or bool(self._stopping)
-        self._landed.set()
+        if self._stopping:
+            self.flights.hurry()
         self._stopping = self._stopping or reason
         self._nudge.set()
 
@@ -175,7 +155,7 @@ class Daemon:
 
         Raises RefusedError with the reason when it cannot start now.
         """
-        asked = self._ask()
+        asked: asyncio.Future[Flight] = self._ask()
         self._manual.append((name, asked))
         return await asked
 
@@ -305,7 +285,7 @@ class Daemon:
         """Decide one job's due slots and write what was decided (2.2)."""
         known = self.store.states[job.name]
         waits = self.waiting.get(job.name)
-        flight = self.flights.get(job.name)
+        flight = self.flights.of(job.name)
         decision = decide.settle(
             job,
             known,
@@ -348,20 +328,14 @@ class Daemon:
         flights = [*self._manual_flights(now), *self._due_flights(now)]
         if not flights:
             return
+        for flight in await self.flights.start(flights):
+            self._decide_all = True
+            if flight.asked:
+                _refuse(flight.asked, "the run log cannot be written")
         for flight in flights:
-            self.flights[flight.job.name] = flight
-        promised = await self.store.claim([flight.promise for flight in flights])
-        for flight, is_durable in zip(flights, promised, strict=True):
             self.waiting.pop(flight.job.name, None)
-            if is_durable:
-                if flight.asked and not flight.asked.done():
-                    flight.asked.set_result(flight)
-                self._spawn(self._fly(flight))
-            else:
-                self._land(flight)
-                self._decide_all = True
-                if flight.asked:
-                    _refuse(flight.asked, "the run log cannot be written")
+            if flight.asked and not flight.asked.done():
+                flight.asked.set_result(flight)
 
     def _due_flights(self, now: float) -> Iterable[Flight]:
         for name, due in sorted(self.waiting.items(), key=_herd_order):
@@ -377,21 +351,23 @@ class Daemon:
 
     def _manual_flights(self, now: float) -> Iterable[Flight]:
         asked, self._manual = self._manual, []
+        taken: set[str] = set()
         for name, answer in asked:
             job = self.spec.jobs.get(name)
             host = grammar.target(job.request.url).host if job else ""
             if job is None:
                 _refuse(answer, f"no job is named `{name}`")
-            elif name in self.flights:
-                _refuse(answer, f"{self.flights[name].run_id} is in flight")
+            elif name in taken:
+                _refuse(answer, "a manual run of it starts right now")
+            elif flying := self.flights.of(name):
+                _refuse(answer, f"{flying.run_id} is in flight")
             elif name in self.waiting:
                 _refuse(answer, f"the run of {rfc3339(self.waiting[name].slot)} waits to start")
             elif not self.permits.take(host):
                 _refuse(answer, "as many runs as allowed are in flight")
             else:
-                flight = self._manual_flight(job, now, host, answer)
-                self.flights[name] = flight
-                yield flight
+                taken.add(name)
+                yield self._manual_flight(job, now, host, answer)
 
     def _manual_flight(
         self, job: Job, now: float, host: str, asked: asyncio.Future[Flight]
@@ -404,59 +380,12 @@ class Daemon:
         promise = Promise(identity, job.name, line)
         return Flight(job, promise, "manual", now, host, _future(), asked)
 
-    async def _fly(self, flight: Flight) -> None:
-        """Send a claimed run and record its end, whatever happens (R1, R3)."""
-        began = self.clock.wall()
-        if 0 <= began - flight.scheduled_at <= self._latest(flight.job):
-            ending = await self._send(flight, began)
-        else:
-            ending = {"outcome": "missed", "reason": "stalled"}
-        run = ordered({**flight.promise.record, **ending})
-        await self.store.finish(run)
-        self._land(flight)
-        flight.ended.set_result(run)
-        self.log.debug("run_ended", run_id=flight.run_id, outcome=run["outcome"])
-
-    def _latest(self, job: Job) -> float:
-        """How late a claim may become durable and its run still be sent (R3, I6)."""
-        return job.catch_up_seconds + decide.SEEN_LATE_SECONDS
-
-    async def _send(self, flight: Flight, began: float) -> dict[str, Any]:
-        """Send the request and return what its record says of it."""
-        trace_id = flight.promise.record["trace_id"]
-        attempt = Attempt(flight.job, flight.run_id, flight.scheduled_at, flight.trigger, trace_id)
-        late_ms = int((began - flight.scheduled_at) * 1000)
-        times = {"started_at": rfc3339(began), "late_ms": late_ms}
-        flight.sending = asyncio.ensure_future(self.runner.run(attempt))
-        try:
-            answer = await flight.sending
-        except asyncio.CancelledError:
-            if flight.sending.cancelled() and self._stopping:
-                return {**times, **interrupted({}, "shutdown")}
-            raise
-        if answer.reason == "secret":
-            self._look_for_secrets()
-        return {**times, "finished_at": rfc3339(self.clock.wall()), **answer.fields()}
-
-    def _land(self, flight: Flight) -> None:
-        """Give back what a run held."""
-        if self.flights.get(flight.job.name) is flight:
-            del self.flights[flight.job.name]
-        self.permits.give_back(flight.host)
-        self._landed.set()
+    def _landed(self, run: Mapping[str, Any]) -> None:
+        """Look for work that waited for the permit of a run."""
+        if run.get("reason") == "secret" and (job := self.spec.jobs.get(run["job"])):
+            self._say_missing(self.secrets.missing(job))
         if self.waiting:
             self._nudge.set()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        running = asyncio.create_task(work)
-        self._tasks.add(running)
-        running.add_done_callback(self._landed_safely)
-
-    def _landed_safely(self, running: asyncio.Task[None]) -> None:
-        """End the daemon when a run met a bug of ours: it would be lost in silence."""
-        self._tasks.discard(running)
-        if not running.cancelled() and (bug := running.exception()):
-            self._crash.set_exception(bug)
 
     # --- pauses by hand ---------------------------------------------------------------------
 
@@ -509,7 +438,9 @@ class Daemon:
             self.store.settle(name, due.slot, [line])
 
     def _refuse_all(self, reason: str) -> None:
-        for _, asked in (*self._manual, *self._orders):
+        answers: list[asyncio.Future[Any]] = [asked for _, asked in self._manual]
+        answers += [asked for _, asked in self._orders]
+        for asked in answers:
             _refuse(asked, reason)
         self._manual.clear()
         self._orders.clear()
@@ -592,16 +523,25 @@ class Daemon:
         self.log.info("config_accepted", config=after.config, **counts)
 
     def _look_for_secrets(self) -> None:
-        """Say once which references cannot be resolved, and which jobs need them (H10)."""
-        missing: dict[str, list[str]] = {}
-        for job in self.spec.jobs.values():
-            for reference in self.secrets.missing(job):
-                missing.setdefault(reference, []).append(job.name)
-        for reference, jobs in missing.items():
-            if reference not in self.missing:
-                self.store.log.event("secret_missing", reference=reference, jobs=jobs)
-                self.log.warning("secret_missing", reference=reference, jobs=jobs)
-        self.missing = missing
+        """Say which references of the spec cannot be resolved (H10)."""
+        self.missing.clear()
+        self._say_missing(
+            name for job in self.spec.jobs.values() for name in self.secrets.missing(job)
+        )
+
+    def _say_missing(self, references: Iterable[str]) -> None:
+        """Say once of each reference that it is missing, and which jobs need it."""
+        for reference in dict.fromkeys(references):
+            if reference in self.missing:
+                continue
+            self.missing.add(reference)
+            jobs = [
+                job.name
+                for job in self.spec.jobs.values()
+                if reference in self.secrets.missing(job)
+            ]
+            self.store.log.event("secret_missing", reference=reference, jobs=jobs)
+            self.log.warning("secret_missing", reference=reference, jobs=jobs)
 
     # --- stopping ---------------------------------------------------------------------------
 
@@ -611,33 +551,14 @@ class Daemon:
         self.store.alive(began, draining=began, at_once=True)
         self.log.info("draining", reason=self._stopping, in_flight=len(self.flights))
         self._refuse_all("sinkd is stopping")
-        await self._until_landed(self.drain_seconds, lambda: self._cut)
-        for flight in self.flights.values():
-            if flight.sending:
-                flight.sending.cancel()
-        await self._until_landed(LAST_WRITE_SECONDS)
+        await self.flights.drain(self.drain_seconds)
+        lost = await self.flights.cut(LAST_WRITE_SECONDS)
         self.store.alive(self.clock.wall(), draining=began, at_once=True)
-        lost = len(self.flights)
         self.store.log.event("stopped", reason=self._stopping, clean=not lost)
         await self.store.log.flush()
         if lost or self.store.log.blocked:
             message = f"stopped, but {lost} records could not be made durable"
             raise RecordsLostError(message)
-
-    async def _until_landed(
-        self, seconds: float, is_cut: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Wait until nothing is in flight, at most so long, or until cut short."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while self.flights and not is_cut():
-            left = deadline - loop.time()
-            if left <= 0:
-                return
-            self._landed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._landed.wait()
 
 
 def _fingerprint(job: Job) -> str | None:
