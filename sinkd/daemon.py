@@ -203,7 +203,7 @@ class Daemon:
                 self.store.cursor(job.name, int(now), _fingerprint(job))
         if first.spec.revision != self.accepted_last.revision:
             self.store.keep(first.data, self.reloader.path, now)
-            self._announce(first)
+            self._announce(first, now)
         if self.reloader.refused:
             self.refused(self.reloader.refused)
         self._look_for_secrets()
@@ -493,7 +493,7 @@ class Daemon:
         for job in candidate.spec.jobs.values():
             if job.name not in self.store.states:
                 self.store.cursor(job.name, int(now), _fingerprint(job))
-        self._announce(candidate)
+        self._announce(candidate, now)
         self._adopt(candidate)
         self._agenda = Agenda(self.spec.jobs.values(), now)
         self._look_for_secrets()
@@ -503,12 +503,12 @@ class Daemon:
         self.spec = candidate.spec
         self.lines = replace(self.lines, config=candidate.spec.config, commit=candidate.commit)
 
-    def _announce(self, candidate: Candidate) -> None:
-        """Say what an accepted file changes (C10)."""
+    def _announce(self, candidate: Candidate, now: float) -> None:
+        """Say what a file changes that holds for the slots after now (C10)."""
         before, after = self.accepted_last.jobs, candidate.spec
         self.accepted_last = after
         changed = dataclasses.asdict(plan.changes(before, after.jobs))
-        event: dict[str, Any] = {"revision": after.revision}
+        event: dict[str, Any] = {"at": rfc3339(now), "revision": after.revision}
         if candidate.commit:
             event["commit"] = candidate.commit
         event |= {"path": str(self.reloader.path), **changed}
