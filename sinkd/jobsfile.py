@@ -98,7 +98,14 @@ HEADERS: Final = Field(
                     "required": ["interval_minutes"],
                     "not": {"anyOf": [{"required": [name]} for name in ("at", "timezone", "days")]},
                 },
-                {"required": ["at"], "not": {"required": ["start_minute"]}},
+                {
+                    "required": ["at"],
+                    "not": {
+                        "anyOf": [
+                            {"required": [name]} for name in ("interval_minutes", "start_minute")
+                        ]
+                    },
+                },
             ]
         }
     )

@@ -215,12 +215,12 @@ def _check_json(findings: Findings, place: Location, value: Any) -> None:  # noq
 
 def _check_signing(findings: Findings, location: Location, data: dict[str, Any]) -> None:
     secret = data.get("signing_secret")
-    if not isinstance(secret, str) or grammar.is_signing_secret(secret):
+    if not isinstance(secret, str):
         return
     place = (*location, "signing_secret")
     if flaw := grammar.reference_flaw(secret):
         findings.add_flaw("SNK114", place, flaw)
-    else:
+    elif not grammar.is_signing_secret(secret):
         message = "`signing_secret` holds references, never the key itself"
         label = "write `${env:NAME}` or `${file:NAME}`, several with blanks between"
         findings.add("SNK114", place, message, label)
