@@ -2,12 +2,11 @@
 
 Watching the file itself goes deaf after its first atomic replacement, and so does watching only
 one end of a chain of links. So every directory along the chain is watched, not recursively, and
-the watch is armed anew whenever the chain is another one. A hint is never trusted: the bytes
-decide (C1), and a net reads the file now and then whatever the watcher says.
+the watch is armed anew after each change. A hint is never trusted: the bytes decide (C1), and a
+net reads the file now and then whatever the watcher says.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import structlog
 
 LINKS_LIMIT: Final = 40  # as the kernel's
 POLL_SECONDS: Final = 15
-_CHAIN_SECONDS: Final = 1  # how soon a chain that was replaced without a hint is seen
+_CHAIN_MILLISECONDS: Final = 1000  # how soon a chain that was replaced without a hint is seen
 
 _log = structlog.get_logger("sinkd")
 
@@ -49,7 +48,7 @@ class FileWatch:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _armed(self) -> AsyncIterator[None]:
-        """Watch one chain of directories until it is another one; yield as `hints` does."""
+        """Watch a chain of directories until something changes there; yield as `hints` does."""
         from watchfiles import awatch
 
         directories = watched_directories(self.path)
@@ -58,13 +57,14 @@ class FileWatch:
             *directories,
             recursive=False,
             step=50,
-            rust_timeout=_CHAIN_SECONDS * 1000,
+            rust_timeout=_CHAIN_MILLISECONDS,
             yield_on_timeout=True,
         ):
             if changes or time.monotonic() - read_at >= POLL_SECONDS:
                 read_at = time.monotonic()
                 yield
-            if _identity(watched_directories(self.path)) != armed:
+            # A directory that was made anew may have the inode of the old one.
+            if changes or _identity(watched_directories(self.path)) != armed:
                 return
 
 
@@ -76,24 +76,23 @@ def _identity(directories: set[Path]) -> set[tuple[Path, int]]:
 def watched_directories(path: Path) -> set[Path]:
     """Return the directory of each link from the given path to the real file, and the file's own.
 
-    A directory on the way may be a link too, as git-sync's and a ConfigMap's are; missing ones are
-    left out, their nearest existing parent stands for them.
+    A directory on the way may be a link too, as git-sync's and a ConfigMap's are; for missing ones
+    stands their nearest existing parent.
     """
     directories: set[Path] = set()
-    waiting = [Path(os.path.abspath(path))]  # noqa: PTH100 (links must not be resolved)
-    for _ in range(LINKS_LIMIT):
-        if not waiting:
-            break
-        step = waiting.pop()
-        for place in (step, *step.parents):
-            if place.is_symlink():
-                target = place.parent / place.readlink() / step.relative_to(place)
-                directories.add(_existing(place.parent))
-                waiting.append(Path(os.path.normpath(target)))
-                break
+    place, rest = Path("/"), [*reversed(path.absolute().parts)]
+    links = 0
+    while rest:  # as the kernel walks, so that `..` leaves the directory that a link led into
+        step = place / rest.pop()
+        if step.name == "..":
+            place = place.parent
+        elif step.is_symlink() and links < LINKS_LIMIT:
+            links += 1
+            directories.add(place)
+            rest += reversed(step.readlink().parts)
         else:
-            directories.add(_existing(step.parent))
-    return directories
+            place = step
+    return {*directories, _existing(place.parent)}
 
 
 def _existing(directory: Path) -> Path:
