@@ -387,6 +387,26 @@ def tail(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 
 
 @_command(
+    "crontab -l | sinkd import crontab - --timezone Europe/Berlin > jobs.yaml",
+    "sinkd import vercel vercel.json --base-url https://my-app.vercel.app",
+    "sinkd import gcloud jobs.json",
+)
+@click.argument("kind", type=click.Choice(["crontab", "vercel", "gcloud"]))
+@click.argument("file", type=click.File("rb"))
+@click.option("--timezone", metavar="ZONE", help="Zone of the crontab's host. [default: UTC]")
+@click.option("--base-url", metavar="URL", help="Where the Vercel deployment is.")
+@click.pass_obj
+def import_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Print another scheduler's file as a jobs file; list what cannot be expressed, and why.
+
+    For gcloud the file is what `gcloud scheduler jobs list --format=json` prints.
+    """
+    from sinkd.commands.import_ import run_command
+
+    return run_command(settings, **options)
+
+
+@_command(
     "sinkd schema jobs > jobs.schema.json", "sinkd schema jobs --check schemas/jobs.schema.json"
 )
 @click.argument("name", type=click.Choice(["jobs", "run", "event"]), default="jobs")

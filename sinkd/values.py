@@ -188,15 +188,16 @@ def _name(findings: Findings, location: Location, *, on_key: bool) -> None:
         text, limit, what = str(findings.value(location)), 63, "name"
     else:
         return
-    slug = _slug(text)[:limit]
+    good = slug(text)[:limit]
     message = f"{quoted(text)} is not a {what} that sinkd can use" if text else f"a {what} is empty"
-    label = f"write {quoted(slug)}" if slug else "write a word such as `refresh-cache`"
+    label = f"write {quoted(good)}" if good else "write a word such as `refresh-cache`"
     advice = f"lower-case letters, digits, `.`, `_` and `-`, at most {limit}, no mark first"
-    fix = Edit(findings.span(location, key=on_key), slug, safe=False) if slug else None
+    fix = Edit(findings.span(location, key=on_key), good, safe=False) if good else None
     findings.add("SNK107", location, message, label, key=on_key, help=[advice], fix=fix)
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Return a text as the name of a job or label that reads like it, empty when none does."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9._]+", "-", ascii_text).strip("-._")
 
