@@ -1,7 +1,8 @@
 """Asks git about the worktree that holds a file.
 
-The repository cannot make git run programs: no optional locks, no fsmonitor, hooks are not asked
-for, and only its own root is trusted (3.2).
+The repository cannot make git run programs: no optional locks, no fsmonitor, nothing is fetched (a
+partial clone would, by a program that it names), hooks are not asked for, and only its own root is
+trusted (3.2).
 """
 
 import os
@@ -9,6 +10,8 @@ import subprocess
 from pathlib import Path
 
 TIMEOUT_SECONDS = 2
+
+_SAFE = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 
 
 def worktree_of(path: Path) -> Path | None:
@@ -19,11 +22,13 @@ def worktree_of(path: Path) -> Path | None:
 def ask(root: Path, *arguments: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bytes | None:
     """Return what git prints, None when it fails, is not installed or takes too long."""
     options = ("-c", "core.fsmonitor=false", "-c", f"safe.directory={root}")
+    # A hook's GIT_DIR, for one, would point elsewhere.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *options, *arguments],  # noqa: S607
             cwd=root,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            env=inherited | _SAFE,
             capture_output=True,
             check=True,
             timeout=timeout_seconds,
