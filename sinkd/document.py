@@ -32,6 +32,9 @@ _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+_CHARACTER_NAMES: Final = {
+    0: " (NUL)", 0x1B: " (ESC)", 0x7F: " (DEL)", 0xFEFF: " (byte order mark)",
+}  # fmt: skip
 _NO_BREAK_SPACE = "\u00a0"
 _WORDS: Final[Mapping[str, bool | None]] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
@@ -42,6 +45,7 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,3999})")
 _ODD_INTEGER = re.compile(r"[-+]?[0-9]{1,4000}|0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,3000}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_NUMBERS = functools.partial(array, "l")
 _PROPERTY = re.compile(r"[^\s,\[\]{}]+")
 _DIRECTIVE = re.compile(r"^%.*", re.MULTILINE)
 
@@ -51,23 +55,23 @@ class Document:
     """The data of a text, and where each part of it stands.
 
     `data` holds dicts with text keys, lists and scalars; of duplicate keys the first. `finished`
-    is False when the text was given up: then `data` is None. `odd_integers` are nodes such as
-    `010` or `0x1F`, integers that people and programs read differently; `spoiled` are scalars
-    that a problem inside of them makes worthless.
+    is False when the text was given up: then `data` is None, and `failure` is the parser's error
+    if the text is not YAML (`syntax` has words for it). `odd_integers` are nodes such as `010` or
+    `0x1F`, integers that people and programs read differently; `spoiled` are scalars that a
+    problem inside of them makes worthless.
     """
 
     text: str
     data: Any = None
     problems: list[Diagnostic] = field(default_factory=list)
+    failure: yaml.MarkedYAMLError | None = None
     finished: bool = False
     odd_integers: list[int] = field(default_factory=list)
     spoiled: list[int] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
-    starts: "array[int]" = field(default_factory=lambda: array("l"))
-    ends: "array[int]" = field(default_factory=lambda: array("l"))
-    following: "array[int]" = field(
-        default_factory=lambda: array("l")
-    )  # the node after all of this
+    starts: "array[int]" = field(default_factory=_NUMBERS)
+    ends: "array[int]" = field(default_factory=_NUMBERS)
+    following: "array[int]" = field(default_factory=_NUMBERS)  # the node after all of this one
     duplicates: list[tuple[int, int]] = field(default_factory=list)  # mapping, second key
     _children: dict[int, Any] = field(default_factory=dict)
 
@@ -188,9 +192,7 @@ def read(text: str) -> Document:
         _check_duplicates(document)
         _check_no_break_spaces(document)
     except yaml.MarkedYAMLError as error:
-        from sinkd import syntax
-
-        document.problems.append(syntax.explain(document, error))
+        document.failure = error
     except _GivenUpError as stop:
         document.problems.append(stop.problem)
     else:
@@ -206,9 +208,11 @@ def parse(text: str) -> Iterator[Any]:
 
 def _check_characters(document: Document) -> None:
     for found in _FORBIDDEN.finditer(document.text):
-        from sinkd import syntax
-
-        document.report(syntax.forbidden_character(document, found))
+        code = ord(found[0])
+        name = _CHARACTER_NAMES.get(code, "")
+        message = f"the character U+{code:04X}{name} is not allowed"
+        label = "remove it; in double quotes an escape writes any character"
+        document.report(Diagnostic("SNK005", message, document.span(*found.span()), label))
 
 
 def _check_size(document: Document) -> None:
@@ -371,7 +375,9 @@ def _check_no_break_spaces(document: Document) -> None:
     for node, value in enumerate(document.values):
         if type(value) is str and _NO_BREAK_SPACE in value and document.is_plain(node):
             start = document.starts[node] + document.raw(node).index(_NO_BREAK_SPACE)
-            from sinkd import syntax
-
+            span = document.span(start, start + 1)
+            message = "a no-break space (U+00A0) is used as a blank"
+            advice = ("to YAML it is a letter; in quotes it is allowed",)
+            fix = Edit(span, " ")
             document.spoiled.append(node)
-            document.report(syntax.no_break_space(document, start))
+            document.report(Diagnostic("SNK005", message, span, "type a space", advice, fix=fix))

@@ -146,17 +146,20 @@ def _no_garbage_collection(wanted: bool) -> Iterator[None]:  # noqa: FBT001 (rea
 
 
 def _document(data: bytes) -> Document:
-    """Decode and read; a text that is not UTF-8 is a document with that problem alone."""
+    """Decode and read; the words for what is no UTF-8 and no YAML are loaded when needed."""
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode()
+        document = documents.read(data.decode())
     except UnicodeDecodeError as error:
         from sinkd import syntax
 
         document = Document(data[: error.start].decode())
         document.problems.append(syntax.not_utf8(document, data))
-        return document
-    return documents.read(text)
+    if document.failure:
+        from sinkd import syntax
+
+        document.problems.append(syntax.explain(document, document.failure))
+    return document
 
 
 def problems(diagnostics: Iterable[Diagnostic]) -> "list[Problem]":

@@ -1,4 +1,4 @@
-"""What to say when a text is not YAML: the parser's few words and a look at the lines.
+"""What to say when a text is not YAML or not UTF-8: the parser's few words, a look at the lines.
 
 The parser names a place near the mistake; people need the mistake. A text is parsed here only to
 see whether another indent would have been right.
@@ -15,9 +15,6 @@ from sinkd.diagnostics import Diagnostic, Edit, Related, quoted
 from sinkd.document import Document, parse
 
 _STOPPED: Final = "nothing after this line was checked"
-_CHARACTER_NAMES: Final = {
-    0: " (NUL)", 0x1B: " (ESC)", 0x7F: " (DEL)", 0xFEFF: " (byte order mark)",
-}  # fmt: skip
 _OF_BLOCKS: Final = (
     "mapping values are not allowed",
     "did not find expected key",
@@ -34,23 +31,6 @@ _CLOSING: Final = {"[": "]", "{": "}"}
 def explain(document: Document, error: yaml.MarkedYAMLError) -> Diagnostic:
     """Return the problem for which the parser gave up."""
     return _Explanation(document, error).problem()
-
-
-def forbidden_character(document: Document, found: re.Match[str]) -> Diagnostic:
-    """Return the problem of a character that no jobs file may hold."""
-    code = ord(found[0])
-    name = _CHARACTER_NAMES.get(code, "")
-    message = f"the character U+{code:04X}{name} is not allowed"
-    label = "remove it; in double quotes an escape writes any character"
-    return Diagnostic("SNK005", message, document.span(*found.span()), label)
-
-
-def no_break_space(document: Document, start: int) -> Diagnostic:
-    """Return the problem of a no-break space outside of quotes."""
-    span = document.span(start, start + 1)
-    message = "a no-break space (U+00A0) is used as a blank"
-    advice = "to YAML it is a letter; in quotes it is allowed"
-    return Diagnostic("SNK005", message, span, "type a space", (advice,), fix=Edit(span, " "))
 
 
 def not_utf8(document: Document, data: bytes) -> Diagnostic:
