@@ -98,7 +98,7 @@ def value_text(found: Difference, value: Value | None) -> str:
         case tuple():
             return ", ".join(value)
     if found.field == "description" and len(value) > _DESCRIPTION_CHARACTERS:
-        value = value[: _DESCRIPTION_CHARACTERS - 1] + "…"
+        return escape(value[: _DESCRIPTION_CHARACTERS - 1]) + "…"
     return escape(value)
 
 
