@@ -56,6 +56,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     It does no input or output: sockets, pipes, subprocesses and threads have no place on it.
     """
 
+    _scheduled: list[asyncio.TimerHandle]  # asyncio's own heap of timers
+
     def __init__(self) -> None:
         self._now = 0.0
         self._jumps = _Jumps(self)
@@ -65,12 +67,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual seconds since the loop was made."""
         return self._now
 
-    def jump(self, seconds: float | None) -> None:
-        """Let virtual time pass; None means that nothing will ever happen."""
-        if seconds is None:
+    def jump(self) -> None:
+        """Let time pass until the next timer."""
+        if not self._scheduled:
             message = "nothing is ready and no timer is set"
             raise DeadlockError(message)
-        self._now += seconds
+        # To its very instant: adding the difference may round to just before it, for ever.
+        self._now = max(self._now, self._scheduled[0].when())
 
 
 class _Jumps(selectors.SelectSelector):
@@ -81,7 +84,8 @@ class _Jumps(selectors.SelectSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        self._loop.jump(timeout if timeout is None else max(0.0, timeout))
+        if timeout is None or timeout > 0:
+            self._loop.jump()
         return []
 
 
