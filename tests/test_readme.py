@@ -1,0 +1,298 @@
+"""Every fenced block of README.md is carried out, and shows what the README says it shows.
+
+The README's own jobs.yaml is simulated for an afternoon on which much goes wrong; its shell
+sessions run in a copy of that directory, with a clock that stands still. What a block is for
+stands in its info string; a block that no rule covers fails.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import jsonschema
+import pytest
+
+from sinkd.cli import sinkd
+from sinkd.instant import parse_rfc3339
+from sinkd.source import load
+from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+NOW = "2026-11-23 14:30:30"  # a Monday; half a minute past a slot of the README's jobs.yaml
+TOKEN = {"AGENTS_TOKEN": "the-token-of-the-story"}
+AFTER_THE_FIRST_RELEASE = {"uvx sinkd demo", "pipx run sinkd demo"}
+WAIT_SECONDS = 20
+
+# What differs from machine to machine and from release to release; all else must be equal.
+SUBSTITUTIONS = (
+    (r"\b[\w.-]+, pid \d+", "HOST, pid 1"),
+    (r"\bsinkd([ /])\d+\.\d+\.\d+", r"sinkd\1VERSION"),
+    (r"\b20\d\d[a-z]\b", "TZDATA"),
+    (r"\bsource=(bundled|system)\b", "source=TZDATA"),
+    (r"\b[0-9a-f]{12,64}\b", "HEX"),
+    (r'"seq":\d+', '"seq":1'),
+)
+IN_THE_DEMO = ((r"\b\d\d:\d\d(:\d\d(\.\d{3})?)?\b", "TIME"), (r"\b\d\.\d\d s", "0.01 s"))
+
+
+class Block(NamedTuple):
+    """A fenced block: the README's line it begins at, its language, its purpose, its text."""
+
+    line: int
+    language: str
+    purpose: str
+    text: str
+
+
+def blocks():
+    fences = re.finditer(r"^```(\w*) ?(.*)\n((?:.*\n)*?)```$", README, re.MULTILINE)
+    return [Block(README.count("\n", 0, found.start()) + 1, *found.groups()) for found in fences]
+
+
+def of(*languages):
+    """Parametrise a test by the blocks of these languages."""
+    found = [block for block in blocks() if block.language in languages]
+    return pytest.mark.parametrize("block", found, ids=lambda block: f"line {block.line}")
+
+
+def normal(text, substitutions=SUBSTITUTIONS):
+    for pattern, same in substitutions:
+        text = re.sub(pattern, same, text)
+    return text
+
+
+# --- the story: an afternoon of the README's jobs.yaml --------------------------------------------
+
+JOBS = next(block.text for block in blocks() if (block.language, block.purpose) == ("yaml", ""))
+
+
+async def answer(request):
+    """Answer as the two servers of the story do."""
+    await asyncio.sleep(0.214 if "cache" in request.url.path else 1.07)
+    if request.headers["X-Sinkd-Scheduled-At"].endswith("12:35:00Z"):
+        return httpx.Response(503)
+    return httpx.Response(202, headers={"X-Session-Id": "ses_c75817201b45bbbb"})
+
+
+async def afternoon(directory):
+    """Two lives of a daemon: a failure, a bad edit, a laptop asleep, a crash."""
+    clock = VirtualClock(parse_rfc3339("2026-11-23T11:57:12Z"))
+    config = MemoryConfig(JOBS.encode(), directory / "jobs.yaml")
+    world = World(directory / ".sinkd", clock, config, answer, TOKEN)
+
+    async def until(time_of_day):
+        await asyncio.sleep(parse_rfc3339(f"2026-11-23T{time_of_day}Z") - clock.wall())
+
+    life = await world.start()
+    await until("12:41:30")
+    config.write(JOBS.replace("interval_minutes: 15", "interval_minutes: 15m").encode())
+    await until("12:44:10")
+    config.write(JOBS.encode())
+    await until("13:01:00")
+    clock.suspend(2980)
+    await until("14:17:00")
+    await life.crash()
+    await until("14:22:40")
+    life = await world.start()
+    await until("14:30:00")
+    await life.crash()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """Return a directory with the README's jobs.yaml and what the afternoon left in its log."""
+    directory = tmp_path_factory.mktemp("story")
+    (directory / "jobs.yaml").write_text(JOBS)
+    run_virtual(afternoon(directory))
+    return directory
+
+
+@pytest.fixture
+def home(story, tmp_path):
+    """Return a copy of the story that a block may change."""
+    return shutil.copytree(story, tmp_path / "home")
+
+
+@pytest.fixture
+def at(program):
+    """Return what starts a command with a clock of its own: `@` before the time lets it go on."""
+
+    def at(when, *command, **options):
+        beside = Path(sys.executable).parent
+        environment = {
+            **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
+            **TOKEN,
+            "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
+            "TZ": "UTC",
+            "DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        return subprocess.Popen(
+            [program("faketime"), "-f", when, *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    return at
+
+
+# --- the rules, one for each kind of block ------------------------------------------------------
+
+
+def test_every_block_has_a_rule():
+    rules = {
+        ("console", ""), ("sh", ""), ("yaml", ""), ("yaml", "job"), ("json", ""), ("python", ""),
+        ("text", "drawing"),
+    }  # fmt: skip
+    assert blocks()
+    assert {(block.language, block.purpose) for block in blocks()} - rules == set()
+    assert README.count("```") == 2 * len(blocks())
+
+
+def commands(text):
+    """Split a shell session into its commands, each with the output shown below it."""
+    session = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE)
+    assert "".join(f"$ {command}\n{shown}" for command, shown in session) == text
+    return session
+
+
+@of("console")
+def test_a_shell_session_shows_what_the_readme_shows(at, home, block):
+    session = commands(block.text)
+    match session:
+        case [("make demo", shown)]:
+            _assert_the_demo_shows(at, home, shown)
+        case [("sinkd run", shown)]:
+            _assert_the_daemon_says(at, home, shown)
+        case _:
+            script = "".join(f"{command}\n printf '\\036'\n" for command, _ in session)
+            said, _ = at(NOW, "bash", "-c", script, cwd=home).communicate(timeout=WAIT_SECONDS)
+            assert normal(said) == normal("".join(f"{shown}\036" for _, shown in session))
+
+
+def _assert_the_demo_shows(at, home, shown):
+    """`make demo` without a terminal, at another port; its runs end in any order.
+
+    In what is shown, `...` stands for the rest.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shutil.rmtree(home / ".sinkd")
+    shutil.copy(ROOT / "jobs.yaml", home)
+    process = at(f"@{NOW}", "sinkd", "demo", "--once", "--port", str(port), cwd=home)
+    said, _ = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 0, said
+    substitutions = (*SUBSTITUTIONS, *IN_THE_DEMO, (rf"\b{port}\b", "8787"))
+    left = normal(said, substitutions).splitlines()
+    assert shown.endswith("\n...\n")
+    for line in normal(shown, substitutions).splitlines()[:-1]:
+        assert line in left
+        left.remove(line)
+
+
+def _assert_the_daemon_says(at, home, shown):
+    """The daemon's first start; it is stopped as soon as it has said what the README shows."""
+    shutil.rmtree(home / ".sinkd")
+    process = at(NOW, "sinkd", "run", cwd=home, start_new_session=True)
+    try:
+        said = "".join(process.stdout.readline() for _ in shown.splitlines())
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)  # the program faketime hands no signal on
+        process.communicate(timeout=WAIT_SECONDS)
+    assert normal(said) == normal(shown)
+
+
+@of("sh")
+def test_a_command_can_be_typed_as_it_stands(program, at, home, block):
+    for line in block.text.splitlines():
+        command, _, comment = (part.strip() for part in line.partition("  #"))
+        if command in AFTER_THE_FIRST_RELEASE:
+            assert comment == "after the first release"
+        elif command.startswith("make "):
+            subprocess.run([program("make"), "-n", *shlex.split(command)[1:]], cwd=ROOT, check=True)
+        else:
+            process = at(NOW, "bash", "-c", command, cwd=home)
+            said, _ = process.communicate(timeout=WAIT_SECONDS)
+            assert process.returncode == 0, said
+
+
+@of("yaml")
+def test_a_jobs_file_or_a_job_is_valid_and_raises_no_warning(block):
+    text = block.text
+    if block.purpose == "job":
+        text = "version: 1\njobs:\n" + re.sub("^", "  ", text, flags=re.MULTILINE)
+    loaded = load(text.encode(), "README.md")
+    assert [found.message for found in loaded.diagnostics] == []
+    assert loaded.spec.jobs
+
+
+@of("json")
+def test_a_record_follows_its_schema(block):
+    record = json.loads(block.text)
+    name = "event" if "event" in record else "run"
+    schema = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(record)
+
+
+@of("python")
+def test_a_test_of_the_readme_passes(monkeypatch, home, tmp_path, block):
+    monkeypatch.chdir(home)
+    names = {}
+    exec(compile(block.text, "README.md", "exec"), names)
+    tests = [test for name, test in names.items() if name.startswith("test_")]
+    assert tests
+    for test in tests:
+        test(tmp_path)
+
+
+@of("text")
+def test_the_drawing_names_what_exists(block):
+    steps = re.findall(r"│  ([a-z]+)\.(\w+)", block.text)
+    assert steps
+    for module, name in steps:
+        assert hasattr(importlib.import_module(f"sinkd.{module}"), name)
+    for name in re.findall(r"\bsinkd ([a-z]+)", block.text):
+        assert name in sinkd.commands
+
+
+# --- the prose -----------------------------------------------------------------------------------
+
+
+def test_every_command_and_option_that_the_readme_names_exists():
+    known = {option for command in sinkd.commands.values() for option in _options(command)}
+    known |= _options(sinkd)
+    prose = re.sub(r"^```(?:.*\n)*?```$", "", README, flags=re.MULTILINE)
+    assert set(re.findall(r"`sinkd ([a-z]+)", prose)) <= set(sinkd.commands)
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose)) <= known | {"--help"}
+
+
+def _options(command):
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in headings}
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        path, _, anchor = target.partition("#")
+        assert target.startswith("https://") or (ROOT / path).exists(), target
+        assert path or anchor in anchors, target
