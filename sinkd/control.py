@@ -82,7 +82,13 @@ async def _replies(daemon: "Daemon", asked: Mapping[str, Any]) -> AsyncIterator[
                 yield {"run_id": flight.run_id}
                 if asked.get("wait"):
                     yield {"run": await asyncio.shield(flight.ended)}
-            case {"do": "pause", "job": str(job), "until": until, "reason": reason, "by": by}:
+            case {
+                "do": "pause",
+                "job": str(job),
+                "until": float(until),
+                "reason": str(reason),
+                "by": str(by),
+            }:
                 await daemon.pause(job, Pause(until, reason, by))
                 yield {"done": True}
             case {"do": "resume", "job": str(job), "by": str(by)}:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinkd import schedule
@@ -130,6 +130,7 @@ def test_a_healthy_job_has_one_range_for_ever():
     assert sent_of(range(20_000)) == (Range(0, 19_999 * STEP, "1/0"),)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 4000), min_size=RANGES_LIMIT, max_size=300, unique=True))
 def test_memory_is_bounded_and_merging_forgets_no_sent_slot(indices):
     sent = sent_of(indices)
@@ -172,6 +173,27 @@ def sent_under_many_schedules(draw):
             sent = add_sent(sent, slot, schedule.latest_slot(when, slot - 1), grid)
             claimed.add(slot)
     return sent, claimed
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(GRIDS), st.integers(0, 5000)),
+        min_size=RANGES_LIMIT,
+        max_size=200,
+        unique=True,
+    )
+)
+def test_merging_ranges_of_many_schedules_forgets_no_sent_slot(claims):
+    sent, claimed = (), set()
+    for grid, minute in claims:
+        when = schedule.parse_fingerprint(grid)
+        slot = schedule.next_slot(when, minute * STEP - 1)
+        sent = add_sent(sent, slot, schedule.latest_slot(when, slot - 1), grid)
+        claimed.add(slot)
+    assert len(sent) <= RANGES_LIMIT
+    assert all(is_sent(sent, slot) for slot in claimed)
+    assert sent == tuple(sorted(sent))
 
 
 @given(sent_under_many_schedules())
