@@ -55,7 +55,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def fetch_config(url: str, token: str | None = None) -> RunningConfig:
     """Return what the daemon at this URL runs; UsageError, with the fix, when it does not say."""
     if flaw := url_flaw(url):
-        message = f"`{escape(url)}`: {flaw.message}: {flaw.label}"
+        message = f"the daemon's URL cannot be used: {flaw.message}"
         raise UsageError(message)
     data = _answer(url.rstrip("/") + PATH, token)
     try:

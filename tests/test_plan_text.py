@@ -139,7 +139,7 @@ jobs.yaml against origin/main (8d21f0c)
       signing_secret             none -> ${file:hook}
       capture_headers            none -> x-id
       labels.team                none -> shop
-      description                none -> Refreshes what people see when they come to the page for th…
+      description                none -> Refreshes what people see when they come to the page for ...
       next run                   16:00 UTC, was 10:30 UTC
       first dropped              10:30 UTC
       sends                      ${env:TRACE}                           new for one.example.com

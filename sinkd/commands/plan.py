@@ -68,7 +68,7 @@ def _specs(sides: Sequence[Side], *, color: bool) -> list[Spec]:
 def _pauses_json(side: Side) -> dict[str, Any]:
     """Return the jobs that a daemon holds, as a further field of the plan."""
     held = [
-        {"job": job, "until": rfc3339(pause.until), "reason": pause.reason, "by": pause.by}
+        {"job": job, "until": rfc3339(int(pause.until)), "reason": pause.reason, "by": pause.by}
         for job, pause in side.pauses.items()
     ]
     return {"paused": held} if side.is_daemon else {}

@@ -87,7 +87,7 @@ def when(slot: int, now: int) -> str:
 
 
 def value_text(found: Difference, value: Value | None) -> str:
-    """Return a field's value as one line without control characters; a description is cut."""
+    """Return a field's value for people, not yet made harmless; a long description is cut."""
     match value:
         case None:
             return "none"
@@ -98,8 +98,8 @@ def value_text(found: Difference, value: Value | None) -> str:
         case tuple():
             return ", ".join(value)
     if found.field == "description" and len(value) > _DESCRIPTION_CHARACTERS:
-        return escape(value[: _DESCRIPTION_CHARACTERS - 1]) + "…"
-    return escape(value)
+        return value[: _DESCRIPTION_CHARACTERS - 3] + "..."
+    return value
 
 
 def needs(entry: Entry) -> Iterator[tuple[str, str]]:
@@ -198,7 +198,8 @@ def _fields(entry: Entry, now: int) -> Iterator[_Row]:
 def _change(found: Difference) -> str:
     if not found.is_shown:
         return found.kind
-    return f"{value_text(found, found.before)} -> {value_text(found, found.after)}"
+    before, after = (escape(value_text(found, each)) for each in (found.before, found.after))
+    return f"{before} -> {after}"
 
 
 def _switched(entry: Entry, now: int) -> str:
