@@ -252,8 +252,9 @@ class RunLog:
             self.blocked = refused
             return
         try:
-            # Without room beside it, the next line would be refused as the last one was.
-            self._storage.reserve(RESERVE, RESERVE_BYTES, room=RESERVE_BYTES)
+            # Without room beside the reserve, the next line would be refused as the last one was.
+            for size in (2 * RESERVE_BYTES, RESERVE_BYTES):
+                self._storage.reserve(RESERVE, size)
         except OSError as error:
             self.blocked = error
             return

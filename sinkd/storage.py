@@ -117,16 +117,13 @@ class Storage:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._directory)
 
-    def reserve(self, name: str, size: int, room: int = 0) -> None:
-        """Hold disk space in a file of this size (E4).
-
-        OSError, and no file, unless there is that space and `room` beside it.
-        """
+    def reserve(self, name: str, size: int) -> None:
+        """Hold disk space in a file of this size (E4); OSError, and no file, when there is none."""
         if not hasattr(os, "posix_fallocate"):  # macOS (R14)
             return
         descriptor = self._open(name, os.O_WRONLY, PRIVATE_MODE)
         try:
-            os.posix_fallocate(descriptor, 0, size + room)
+            os.posix_fallocate(descriptor, 0, size)
             os.ftruncate(descriptor, size)
         except OSError:
             self.remove(name)
