@@ -48,11 +48,8 @@ def test_on_a_full_disk_nothing_is_sent_and_nothing_is_forgotten(home, job, serv
     home.wait_for(lambda: len(server.requests) > before, "it goes on by itself")
     home.wait_for(lambda: home.runs()[-1]["outcome"] == "success", "the run is recorded")
     assert process.stop() == 0
-    assert [event["event"] for event in home.events()][2:] == [
-        "log_failed",
-        "log_recovered",
-        "stopped",
-    ]
+    story = home.events("log_failed", "log_recovered", "stopped")
+    assert [event["event"] for event in story] == ["log_failed", "log_recovered", "stopped"]
     sent = [request.run[1] for request in server.requests]
     assert len(set(sent)) == len(sent)
     runs = home.runs()

@@ -84,7 +84,7 @@ def test_a_lookup_that_hangs_does_not_delay_the_end(home, job):
         "    return real(host, *arguments, flags=flags, **options)\n"
         "socket.getaddrinfo = hang\n"
     )
-    home.env["PYTHONPATH"] = str(home.path)
+    home.env["PYTHONPATH"] = os.pathsep.join([str(home.path), os.environ.get("PYTHONPATH", "")])
     home.declare(job("hung", request={"url": "http://hung.example/"}))
     process = home.run("--drain-seconds", "0.5")
     assert home.command("trigger", "hung", "--no-wait").returncode == 0
