@@ -20,8 +20,8 @@ test: .venv/tests.installed ## run every test; tests/README.md says how long eac
 check: lint ## run the linters and the fast tests, in under 90 seconds
 	@$(BIN)/pytest -n auto -m 'not slow and not e2e'
 
-soak: .venv/tests.installed ## six hours of work over a change of clocks, at 60 times the speed
-	@$(BIN)/pytest -m soak
+soak: .venv/tests.installed ## six hours over a change of clocks at 60 times the speed, 200 kills
+	@$(BIN)/pytest -n auto -m soak
 
 lint: .venv/tests.installed ## check format, style, types, import contracts, spelling, schemas
 	@$(BIN)/ruff format --check
