@@ -330,6 +330,20 @@ def status(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return run_command(settings, **options)
 
 
+@_command("sinkd audit", "sinkd audit --since -7d -o json")
+@click.option("--since", metavar="TIME", help="Slots from this instant on. [default: the first]")
+@_output_format(type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def audit(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Prove the log: each due slot has exactly one answer, up to the last sign of life.
+
+    Needs no daemon. Exit code 1: a slot has no answer or two, or not all could be checked.
+    """
+    from sinkd.commands.audit import run_command
+
+    return run_command(settings, **options)
+
+
 @_command("sinkd report", "sinkd report trading-bot --since -7d", "sinkd report --outcome failure")
 @click.argument("jobs", nargs=-1, metavar="[JOB...]")
 @click.option("--since", metavar="TIME", help="From this instant on. [default: the first record]")
@@ -392,7 +406,7 @@ def tail(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     "sinkd import gcloud jobs.json",
 )
 @click.argument("kind", type=click.Choice(["crontab", "vercel", "gcloud"]))
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.Path(readable=False, path_type=Path, allow_dash=True))
 @click.option("--timezone", metavar="ZONE", help="Zone of the crontab's host. [default: UTC]")
 @click.option("--base-url", metavar="URL", help="Where the Vercel deployment is.")
 @click.pass_obj

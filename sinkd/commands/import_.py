@@ -3,7 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from pydantic_core import from_json
@@ -29,7 +30,7 @@ def run_command(
     _settings: "Settings",
     /,
     kind: str,
-    file: IO[bytes],
+    file: Path,
     timezone: str | None,
     base_url: str | None,
 ) -> int:
@@ -40,7 +41,7 @@ def run_command(
     if base_url is not None and kind != "vercel":
         message = f"`--base-url` is for vercel: the file of {kind} names its URLs"
         raise UsageError(message)
-    name = escape(file.name)
+    name = "<stdin>" if str(file) == "-" else escape(file)
     conversion = convert(_read(kind, _text(file, name), name, timezone, base_url), name)
     summary = _summary(conversion)
     head = [f"Written by `sinkd import {kind}` from {name}: {summary}."]
@@ -51,9 +52,10 @@ def run_command(
     return int(bool(conversion.left_out))
 
 
-def _text(file: IO[bytes], name: str) -> str:
+def _text(path: Path, name: str) -> str:
     try:
-        data = file.read(_LIMIT_BYTES + 1)
+        with click.open_file(str(path), "rb") as file:
+            data = file.read(_LIMIT_BYTES + 1)
     except OSError as error:
         message = f"{name} cannot be read: {(error.strerror or str(error)).lower()}"
         raise UsageError(message) from None

@@ -37,6 +37,13 @@ class _Above:
     variables: dict[str, str] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
 
+    def add_comment(self, text: str) -> None:
+        """Keep a comment, unless it explains the columns or is a line that was taken out."""
+        if _NO_DESCRIPTION.match(text):
+            self.comments.clear()
+        else:
+            self.comments.append(text)
+
 
 def read(text: str, file: str, timezone: str | None) -> Iterator[Found]:
     """Return each line of a crontab that is to run; `timezone` is the host's, if known.
@@ -47,7 +54,7 @@ def read(text: str, file: str, timezone: str | None) -> Iterator[Found]:
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if stripped.startswith("#"):
-            above.comments.append(stripped.lstrip("#").strip())
+            above.add_comment(stripped.lstrip("#").strip())
             continue
         if found := _LINE.fullmatch(stripped):
             yield _entry(str(number), found, above)
@@ -82,13 +89,12 @@ def _entry(place: str, line: re.Match[str], above: _Above) -> Entry | LeftOut:
         request = found.request(above.variables)
     except InexpressibleError as error:
         return LeftOut(place, str(error))
-    described = [comment for comment in above.comments if not _NO_DESCRIPTION.match(comment)]
     return Entry(
         place=place,
         cron=" ".join(line["cron"].split()),
         timezone=above.timezone or "UTC",
         request=request,
-        description=" ".join(described),
+        description=" ".join(above.comments),
         timeout_seconds=found.timeout_seconds,
         notes=(*found.notes, *([] if above.timezone else [_HOST_ZONE])),
     )

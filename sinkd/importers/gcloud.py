@@ -29,10 +29,12 @@ def read(data: Any, file: str) -> Iterator[Found]:  # noqa: ANN401 (what JSON ho
         message = f"{file}:1: no jobs of Cloud Scheduler: print them with `{COMMAND}`"
         raise UsageError(message)
     for number, job in enumerate(jobs):
+        name = job.get("name") if isinstance(job, dict) else None
+        place = name.rpartition("/")[2] if isinstance(name, str) and name else f"[{number}]"
         try:
-            yield _entry(f"[{number}]", job)
+            yield _entry(place, job)
         except InexpressibleError as error:
-            yield LeftOut(f"[{number}]", str(error))
+            yield LeftOut(place, str(error))
 
 
 def _entry(place: str, job: Any) -> Entry:  # noqa: ANN401 (what JSON holds)
@@ -55,7 +57,7 @@ def _entry(place: str, job: Any) -> Entry:  # noqa: ANN401 (what JSON holds)
         cron=_text(job, "schedule"),
         timezone=_text(job, "timeZone", "UTC").replace("Etc/UTC", "UTC"),
         request=_request(target),
-        title=_text(job, "name", "").rpartition("/")[2],
+        title=place,
         description=_text(job, "description", ""),
         timeout_seconds=_seconds(_text(job, "attemptDeadline", f"{_DEADLINE_SECONDS}s")),
         enabled=_text(job, "state", "ENABLED") not in {"PAUSED", "DISABLED"},

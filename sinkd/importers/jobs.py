@@ -37,6 +37,9 @@ def convert(found: Iterable[Found], file: str) -> Conversion:
                 result.left_out.append(one)
             case Note():
                 result.notes.append(one)
+            case Entry() if len(result.jobs) == JOBS_LIMIT:
+                full = f"a jobs file has at most {JOBS_LIMIT:,} jobs"
+                result.left_out.append(LeftOut(one.place, full))
             case Entry():
                 _add(result, one, file, names)
     return result
@@ -44,9 +47,6 @@ def convert(found: Iterable[Found], file: str) -> Conversion:
 
 def _add(result: Conversion, entry: Entry, file: str, names: dict[str, int]) -> None:
     try:
-        if len(result.jobs) == JOBS_LIMIT:
-            message = f"a jobs file has at most {JOBS_LIMIT:,} jobs"
-            raise InexpressibleError(message)
         job = _job(entry, _unused(_title(entry), names))
         comments = [f"{file}:{entry.place}: {entry.cron}"]
         warnings = _warnings(job)
