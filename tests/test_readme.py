@@ -23,8 +23,11 @@ import httpx
 import jsonschema
 import pytest
 
-from sinkd.cli import sinkd
+from sinkd.cli import CTRL_C, sinkd
+from sinkd.errors import SinkdError
 from sinkd.instant import parse_rfc3339
+from sinkd.jobsfile import BOUNDS, Defaults, Job, Request, Schedule
+from sinkd.record import REASONS
 from sinkd.source import load
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual
 
@@ -174,11 +177,18 @@ def commands(text):
     return session
 
 
+def recipe(program, command):
+    """Return what a `make` command would do."""
+    dry = [program("make"), "-n", *shlex.split(command)[1:]]
+    return subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 @of("console")
-def test_a_shell_session_shows_what_the_readme_shows(at, home, block):
+def test_a_shell_session_shows_what_the_readme_shows(program, at, home, block):
     session = commands(block.text)
     match session:
-        case [("make demo", shown)]:
+        case [("make demo" as command, shown)]:
+            assert "bin/sinkd demo" in recipe(program, command)
             _assert_the_demo_shows(at, home, shown)
         case [("sinkd run", shown)]:
             _assert_the_daemon_says(at, home, shown)
@@ -228,7 +238,7 @@ def test_a_command_can_be_typed_as_it_stands(program, at, home, block):
         if command in AFTER_THE_FIRST_RELEASE:
             assert comment == "after the first release"
         elif command.startswith("make "):
-            subprocess.run([program("make"), "-n", *shlex.split(command)[1:]], cwd=ROOT, check=True)
+            assert "pytest" in recipe(program, command)
         else:
             process = at(NOW, "bash", "-c", command, cwd=home)
             said, _ = process.communicate(timeout=WAIT_SECONDS)
@@ -275,6 +285,47 @@ def test_the_drawing_names_what_exists(block):
 
 
 # --- the prose -----------------------------------------------------------------------------------
+
+
+def section(title):
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def rows(title):
+    """Return the tables of a section as the cells of each row."""
+    lines = re.findall(r"^\| (.*) \|$", section(title), re.MULTILINE)
+    return [re.split(r" ?\| ?", line) for line in lines]
+
+
+def test_every_field_of_the_jobs_file_is_explained_with_its_bounds():
+    explained = {name: cells for cells in rows("jobs.yaml") for name in _quoted(cells[0])}
+    names = {"version", "jobs", "defaults", *Job.__annotations__} - {"schedule", "request"}
+    names |= {f"schedule.{name}" for name in Schedule.__annotations__}
+    names |= {f"request.{name}" for name in Request.__annotations__}
+    assert set(explained) == names | {"$schema", "x-…"}
+    for name, (low, high) in BOUNDS.items():
+        field = name if name in explained else f"schedule.{name}"
+        assert explained[field][2] == f"{low} to {high}"
+    assert set(_quoted(explained["defaults"][1])) == {*Defaults.__annotations__} - {"request"} | {
+        "request.headers"
+    }
+
+
+def _quoted(text):
+    return re.findall(r"`([^`]+)`", text)
+
+
+def test_every_reason_of_a_record_is_explained():
+    for outcome, reasons in REASONS.items():
+        lines = [cells[2] for cells in rows("When things go wrong") if f"{outcome}/" in cells[2]]
+        named = {name for line in lines for name in _quoted(line.replace(f"{outcome}/", ""))}
+        assert set(reasons) <= named
+
+
+def test_every_exit_code_is_explained():
+    explained = {int(cells[0]) for cells in rows("Reference") if cells[0].isdigit()}
+    kinds = [SinkdError, *SinkdError.__subclasses__()]
+    assert explained == {kind.exit_code for kind in kinds} | {0, CTRL_C}
 
 
 def test_every_command_and_option_that_the_readme_names_exists():
