@@ -57,11 +57,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
 
     _scheduled: list[asyncio.TimerHandle]  # asyncio's own heap of timers
+    _clock_resolution: float
 
     def __init__(self) -> None:
         self._now = 0.0
         self._jumps = _Jumps(self)
         super().__init__(self._jumps)
+        # asyncio runs timers that are due before now + this; it must not vanish beside a year.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""
