@@ -9,7 +9,11 @@ from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("sinkd", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("sinkd")
 
 TESTS = Path(__file__).parent
 ROW = re.compile(r"^\| (?P<part>[^|]+) \| (?P<files>[^|]+) \| (?P<seconds>\d+) s \|", re.MULTILINE)

@@ -70,9 +70,12 @@ def test_a_reader_that_is_gone_costs_lines_and_nothing_else(pipe):
 
 
 def test_closing_waits_no_longer_than_it_is_told(pipe):
-    _, writing = pipe
+    reading, writing = pipe
     shown = Printer(writing)
     shown.show(b"x" * 200_000)
     shown.close(wait_seconds=0.01)
     assert shown._thread.is_alive()  # it is a daemon thread, so it holds no process
     assert shown._thread.daemon
+    os.close(reading)
+    shown._thread.join(5)
+    assert not shown._thread.is_alive()
