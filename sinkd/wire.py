@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         head = h11.Request(method=method, target=target, headers=headers)
         self._transport.set_write_buffer_limits(high=0)
         self._transport.write(self._encoded(head, body))
-        if not self._unwritten:
+        if not (self._unwritten or self._transport.is_closing()):
             self._progress.phase = "headers"
         for _ in range(INTERIM_LIMIT):
             event = await self._event()
