@@ -1,13 +1,11 @@
-"""The real transport against real servers on the loopback that misbehave (4.5)."""
+"""The real transport against real servers on the loopback; those that misbehave: `faults/`."""
 
 import asyncio
 import contextlib
-import datetime as dt
 import functools
 import resource
 import socket
 import ssl
-import struct
 
 import pytest
 import trustme
@@ -21,7 +19,6 @@ from sinkd.spec import Interval, Job, Request
 from sinkd.wire import Connection, FailedError, Progress, Wire, _interleave
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-TINY = 0.3
 STUCK = 32_768  # more than a small socket takes, less than asyncio would call full
 
 
@@ -69,7 +66,7 @@ def says(data):
     return behave
 
 
-def repeats(data, piece, *, pause=None):
+def repeats(data, piece):
     """Behave by sending some bytes and then one piece for ever."""
 
     async def behave(_, writer):
@@ -77,28 +74,8 @@ def repeats(data, piece, *, pause=None):
         while True:
             writer.write(piece)
             await writer.drain()
-            if pause is not None:
-                await asyncio.sleep(pause)
 
     return behave
-
-
-def resets(data=b""):
-    """Behave by sending these bytes and a RST."""
-
-    async def behave(_, writer):
-        writer.write(data)
-        await writer.drain()
-        await asyncio.sleep(0.02 if data else 0)  # the bytes must not be lost with the RST
-        reset(writer)
-
-    return behave
-
-
-def reset(writer):
-    option = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
-    writer.transport.abort()
 
 
 async def silence(*_):
@@ -174,81 +151,22 @@ def test_the_request_on_the_wire_is_byte_for_byte_this():
     ]
 
 
-def test_a_refused_connection_is_named():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-        assert failed(asyncio.run(send(f"http://127.0.0.1:{port}/"))) == (
-            "connect",
-            "connect",
-            None,
-            "connect: ConnectionRefusedError, ECONNREFUSED",
-        )
-
-
 @pytest.mark.parametrize(
-    ("behave", "expected"),
+    ("data", "expected"),
     [
-        (says(b""), ("protocol", "headers", None)),
-        (resets(), ("read", "headers", None)),
-        (resets(b"HTTP/1.1 200 OK\r\nContent-"), ("read", "headers", None)),
-        (says(b"HTTP/1.1 200 OK\r\nContent-"), ("protocol", "headers", None)),
-        (resets(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"), ("protocol", "body", 200)),
-        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"), ("protocol", "body", 200)),
-        (says(b"HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\nab"), ("protocol", "body", 503)),
-        (
-            says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
-            ("protocol", "body", 200),
-        ),
-        (
-            says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n"),
-            ("protocol", "body", 200),
-        ),
-        (
-            repeats(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"t: x\r\n"),
-            ("protocol", "body", 200),
-        ),
-        (
-            says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
-            ("protocol", "headers", None),
-        ),
-        (repeats(b"HTTP/1.1 200 OK\r\n", b"X-More: again\r\n"), ("protocol", "headers", None)),
-        (repeats(b"HTTP/1.1 200 OK\r\nX-One: ", b"x" * 4096), ("protocol", "headers", None)),
-        (repeats(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), ("protocol", "headers", None)),
-        (repeats(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), ("protocol", "headers", None)),
-        (
-            says(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
-            ("protocol", "headers", None),
-        ),
-        (says(b"<h1>an answer of HTTP/0.9</h1>\r\n\r\n"), ("protocol", "headers", None)),
-        (says(bytes(range(256)) * 8), ("protocol", "headers", None)),
-        (says(b"HTTP/1.1 099 Low\r\n\r\n"), ("protocol", "headers", None)),
-        (says(b"HTTP/1.1 20 Short\r\n\r\n"), ("protocol", "headers", None)),
-        (says(b"HTTP/1.1 600 High\r\nContent-Length: 0\r\n\r\n"), ("http_status", None, 600)),
-        (says(b"HTTP/1.1 999 High\r\nContent-Length: 0\r\n\r\n"), ("http_status", None, 999)),
-        (says(b"HTTP/1.1 302 \r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), ("http_status", None, 302)),
-        (
-            says(b"HTTP/1.1 302 \r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"),
-            ("http_status", None, 302),
-        ),
+        (b"HTTP/1.1 200 OK\r\nContent-", ("protocol", "headers", None)),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\nab", ("protocol", "body", 503)),
     ],
-)  # fmt: skip
-def test_a_server_that_misbehaves_is_a_failure_with_this_reason_phase_and_status(behave, expected):
-    *found, text = failed(answer_of(behave))
-    assert tuple(found) == expected
-    assert text.isprintable()
-    assert text.isascii()
+)
+def test_an_answer_that_is_cut_short_is_a_failure_that_keeps_its_status(data, expected):
+    assert failed(answer_of(says(data)))[:3] == expected
 
 
 @pytest.mark.parametrize(
     ("data", "count"),
     [
         (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3 + OK, 2),
-        (b"HTTP/1.1 200 \x1b[2J\xff\r\nContent-Length: 2\r\n\r\nok", 2),
-        (b"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\nok", 0),
         (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", 13),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 2),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nliar", 4),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", 2),
     ],
 )  # fmt: skip
@@ -262,16 +180,9 @@ def test_a_head_has_no_body_whatever_it_says():
     assert (answer.outcome, answer.response_bytes) == ("success", 0)
 
 
-@pytest.mark.parametrize(
-    ("head", "piece"),
-    [
-        (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65_536 + b"\r\n"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n", b"x" * 65_536),
-    ],
-)  # fmt: skip
-def test_of_a_body_without_end_1_mib_is_read_and_the_status_decides(head, piece):
-    answer = answer_of(repeats(head, piece))
+def test_of_a_body_one_byte_over_1_mib_the_rest_is_left():
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n"
+    answer = answer_of(says(head + b"x" * (2**20 + 1)))
     assert (answer.outcome, answer.response_bytes, answer.truncated) == ("success", 2**20, True)
 
 
@@ -350,43 +261,6 @@ def test_a_connection_lost_while_the_request_is_written_is_a_failure_of_writing(
     assert (cause.reason, cause.phase) == ("write", "write")
 
 
-@pytest.mark.e2e
-@pytest.mark.parametrize(
-    ("behave", "expected"),
-    [
-        (silence, ("timeout", "headers", None)),
-        (repeats(b"", b"H", pause=0.02), ("timeout", "headers", None)),
-        (
-            repeats(b"HTTP/1.1 200 OK\r\nX: ", b"y", pause=0.02),
-            ("timeout", "headers", None),
-        ),
-        (
-            repeats(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"y", pause=0.02),
-            ("timeout", "body", 200),
-        ),
-        (
-            repeats(b"HTTP/1.1 200 OK\r\n\r\n", b"y", pause=0.02),
-            ("timeout", "body", 200),
-        ),
-    ],
-)
-def test_the_deadline_covers_every_phase_and_names_it(behave, expected):
-    answer = answer_of(behave, seconds=TINY)
-    assert answer.error == f"{expected[1]}: TimeoutError, not done within 0.3 s"
-    assert 300 <= answer.duration_ms < 5300
-    assert failed(answer)[:3] == expected
-
-
-@pytest.mark.e2e
-def test_a_half_closed_connection_that_stays_open_is_no_answer():
-    async def half(_, writer):
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab")
-        writer.write_eof()
-        await asyncio.sleep(TINY)
-
-    assert failed(answer_of(half))[:3] == ("protocol", "body", 200)
-
-
 # Names and addresses.
 
 
@@ -396,17 +270,6 @@ def test_a_name_that_nobody_knows_is_a_failure_of_dns():
 
     answer = asyncio.run(send("http://agents.example/", resolver=Resolver(unknown)))
     assert failed(answer) == ("dns", "dns", None, "dns: gaierror, EAI_NONAME")
-
-
-@pytest.mark.e2e
-def test_a_lookup_that_hangs_ends_at_the_deadline_in_the_phase_dns():
-    import threading
-
-    hangs = threading.Event()
-    resolver = Resolver(lambda _: hangs.wait(60))
-    answer = asyncio.run(send("http://agents.example/", seconds=TINY, resolver=resolver))
-    hangs.set()
-    assert failed(answer)[:3] == ("timeout", "dns", None)
 
 
 def test_the_next_address_is_tried_when_one_refuses():
@@ -533,59 +396,10 @@ def test_over_tls_bodies_are_cut_and_truncated_alike(authority, ca_file):
     assert secure_answer(context, endless, ca_file=ca_file).truncated
 
 
-@pytest.mark.parametrize(
-    ("names", "options", "text"),
-    [
-        (
-            ["127.0.0.1"],
-            {
-                "not_before": dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
-                "not_after": dt.datetime(2021, 1, 1, tzinfo=dt.UTC),
-            },
-            "certificate has expired",
-        ),
-        (["other.example"], {}, "IP address mismatch"),
-    ],
-)
-def test_a_certificate_that_is_expired_or_of_another_host_is_refused(
-    authority, ca_file, names, options, text
-):
-    context = server_context(authority.issue_cert(*names, **options))
-    *found, error = failed(secure_answer(context, ca_file=ca_file))
-    assert found == ["tls", "tls", None]
-    assert error.startswith(f"tls: SSLCertVerificationError, {text}")
-
-
 def test_an_authority_that_nobody_named_is_refused(authority):
     *found, error = failed(secure_answer(server_context(authority.issue_cert("127.0.0.1"))))
     assert found == ["tls", "tls", None]
     assert error == "tls: SSLCertVerificationError, unable to get local issuer certificate"
-
-
-def test_a_server_that_speaks_plain_text_on_https_is_a_failure_of_tls():
-    async def main():
-        async def connected(_, writer):
-            writer.write(b"220 mail.example ESMTP\r\n")
-            await writer.drain()
-            writer.close()
-
-        async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            return await send(f"https://127.0.0.1:{port}/")
-
-    *found, error = failed(asyncio.run(main()))
-    assert found == ["tls", "tls", None]
-    assert error == "tls: SSLError, WRONG_VERSION_NUMBER"
-
-
-@pytest.mark.e2e
-def test_a_server_that_waits_in_plain_text_on_https_ends_at_the_deadline():
-    async def main():
-        async with Servers() as servers:
-            port = await servers.start(silence)
-            return await send(f"https://127.0.0.1:{port}/", seconds=TINY)
-
-    assert failed(asyncio.run(main()))[:3] == ("timeout", "tls", None)
 
 
 def test_tls_1_1_is_too_old_and_verification_always_on(ca_file):
