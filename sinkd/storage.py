@@ -45,7 +45,7 @@ class Storage:
 
         self._lock = self._open(LOCK, os.O_RDWR, PRIVATE_MODE)
         for _ in range(LOCK_TRIES):  # a reader that asks `is_locked` holds it for an instant
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(BlockingIOError):
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             time.sleep(0.05)

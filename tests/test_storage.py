@@ -1,6 +1,7 @@
 """The files of the data directory: modes, links, the lock, whole-file replacement (3.5, R7, R11)."""
 
 import errno
+import fcntl
 import os
 import stat
 
@@ -141,6 +142,15 @@ def test_a_holder_without_a_pid_is_unknown(storage):
         Storage(storage.path).lock()
 
 
+def test_a_file_system_without_locks_is_not_another_daemon(storage, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available"):
+        storage.lock()
+
+
 # --- appending --------------------------------------------------------------------------------
 
 
@@ -273,6 +283,12 @@ def test_a_reserve_holds_real_blocks(storage):
     assert found.st_blocks * 512 >= 256 * 1024
 
 
+def test_a_reserve_can_become_smaller(storage):
+    for size in (512 * 1024, 256 * 1024):
+        storage.reserve("reserve", size)
+        assert (storage.path / "reserve").stat().st_size == size
+
+
 def test_a_reserve_that_does_not_fit_takes_no_space_from_the_log(storage, monkeypatch):
     def refuse(descriptor, start, size):
         os.write(descriptor, b"some of it")
@@ -292,8 +308,6 @@ def test_where_space_cannot_be_reserved_there_is_no_reserve(storage, monkeypatch
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_other_systems_are_synced_in_their_own_way(storage, monkeypatch, platform):
-    import fcntl
-
     done = []
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
