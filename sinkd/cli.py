@@ -91,7 +91,18 @@ def _global_options(*, environment: bool) -> Callable[[Function], Function]:
     return add
 
 
-def _command(*example: str, posix: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+class _TakesAges(click.Command):
+    """A command with an argument TIME, which may be an age: `-2h` is no option."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Put a blank before an age, so that click takes it for an argument."""
+        ages = [f" {each}" if each[:1] == "-" and each[1:2].isdigit() else each for each in args]
+        return super().parse_args(context, ages)
+
+
+def _command(
+    *example: str, posix: bool = False, kind: type[click.Command] = click.Command
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Declare a command by its function; its help ends with the example, a line each.
 
     `posix`: the command needs the daemon, so on Windows it exits 2 and says so (R14).
@@ -106,7 +117,7 @@ def _command(*example: str, posix: bool = False) -> Callable[[Callable[..., Any]
             return function(*arguments, **options)
 
         epilog = "\b\nExample:\n" + "\n".join(f"  {line}" for line in example)
-        return sinkd.command(function.__name__.rstrip("_"), epilog=epilog)(
+        return sinkd.command(function.__name__.rstrip("_"), kind, epilog=epilog)(
             _global_options(environment=False)(checked)
         )
 
@@ -326,6 +337,34 @@ def resume(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 def status(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Say whether a daemon runs: the health check of containers."""
     from sinkd.commands.status import run_command
+
+    return run_command(settings, **options)
+
+
+@_command(
+    "sinkd why refresh-cache 10:20", "sinkd why trading-bot 2026-11-23T09:00", kind=_TakesAges
+)
+@click.argument("job")
+@click.argument("time", type=str.strip)
+@_output_format(type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def why(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Explain one job at one minute: what became of it, why, and what to do.
+
+    TIME is read in the job's zone, UTC for an interval job. Needs no daemon: the files answer.
+    """
+    from sinkd.commands.why import run_command
+
+    return run_command(settings, **options)
+
+
+@_command("sinkd export > runs.jsonl", "sinkd export --since -7d | jq .outcome")
+@click.option("--since", metavar="TIME", help="Slots from this instant on. [default: the first]")
+@click.option("--until", metavar="TIME", help="Slots before this instant. [default: the last]")
+@click.pass_obj
+def export(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Print all run records as JSON lines, oldest first, unchanged."""
+    from sinkd.commands.export import run_command
 
     return run_command(settings, **options)
 

@@ -94,6 +94,8 @@ async def _replies(daemon: "Daemon", asked: Mapping[str, Any]) -> AsyncIterator[
             case {"do": "resume", "job": str(job), "by": str(by)}:
                 await daemon.resume(job, by)
                 yield {"done": True}
+            case {"do": "status"}:
+                yield {"status": daemon.status()}
             case _:
                 yield {"refused": "this sinkd does not know the request; is it an older one?"}
     except SinkdError as refused:

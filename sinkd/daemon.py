@@ -130,6 +130,16 @@ class Daemon:
         """The next slot, with a job that it is of; None without enabled jobs."""
         return self._agenda.upcoming()
 
+    def status(self) -> dict[str, Any]:
+        """Say what the files do not: what is in flight or missing now, why the log is refused."""
+        self._look_for_secrets()
+        blocked = self.store.log.blocked
+        return {
+            "in_flight": [known.open.run_id for known in self.store.states.values() if known.open],
+            "secrets_missing": self.missing,
+            "log_unwritable": blocked and errno.errorcode.get(blocked.errno or 0, str(blocked)),
+        }
+
     async def alone(self, first: Candidate, work: Coroutine[Any, Any, Result]) -> Result:
         """Do one thing that was asked for, without serving the schedule, and return its result."""
         writer = asyncio.create_task(self.store.log.serve())

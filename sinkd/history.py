@@ -47,7 +47,7 @@ class History:
         records = (run for _, run in self.entries("runs"))
         if since is None and until is None:
             return records
-        return (run for run in records if _overlaps(run, since, until))
+        return (run for run in records if overlaps(run, since, until))
 
     def runs_backwards(self) -> Iterator[Run]:
         """Yield the run records, newest first."""
@@ -179,7 +179,8 @@ def _is_time(text: object) -> bool:
     return False
 
 
-def _overlaps(run: Run, since: float | None, until: float | None) -> bool:
+def overlaps(run: Run, since: float | None, until: float | None) -> bool:
+    """Say whether a record has a slot in [since, until); None is no limit."""
     first = parse_rfc3339(run["scheduled_at"])
     last = parse_rfc3339(run["last_scheduled_at"]) if run.get("count", 1) > 1 else first
     return (since is None or last >= since) and (until is None or first < until)

@@ -278,7 +278,7 @@ def _fits(key: str, value: object) -> bool:
             parse_rfc3339(cast("str", value))
             return True
         return False
-    if key in {"status_code", "duration_ms", "seq", "count"}:
+    if key in {"status_code", "duration_ms", "late_ms", "seq", "count"}:
         return isinstance(value, int)
     if key in {"labels", "response_headers"}:
         return isinstance(value, dict)
