@@ -187,7 +187,8 @@ class Connection(asyncio.Protocol):
         if self._closed:
             return self._cut()
         # What h11 says before a colon is its own; after it may come the server's bytes.
-        said = str(error).partition(":")[0]
+        # Of an answer that is no HTTP it says what it would say to a client.
+        said = str(error).partition(":")[0].replace("request line", "status line")
         return Cause("protocol", self._progress.phase, f"{type(error).__name__}, {said}")
 
     def _cut(self) -> Cause:
