@@ -23,9 +23,10 @@ class LeftError(Exception):
 class Connection:
     """One accepted connection, and what a misbehaviour may do to it."""
 
-    def __init__(self, sock, events):
+    def __init__(self, sock, events, ending):
         self.sock = sock
         self._events = events
+        self._ending = ending
         sock.settimeout(GIVE_UP_SECONDS)
 
     def note(self, event):
@@ -68,6 +69,10 @@ class Connection:
         if self._leaves(seconds):
             self.note("left")
 
+    def hold(self):
+        """Do nothing until the server ends, whatever the client does."""
+        self._ending.wait(GIVE_UP_SECONDS)
+
     def half_close(self):
         """Say that nothing more will be said, and listen on."""
         self.note("half closed")
@@ -99,7 +104,7 @@ class Server:
         self._context = context
         self._threads = []
         self._sockets = []
-        self._stopping = threading.Event()
+        self._ending = threading.Event()
         self.events = []
         self._listener = listener(host, port, options=options)
         self._listener.listen(128)
@@ -133,7 +138,7 @@ class Server:
 
     def _stop(self):
         """Accept no more, once all that were made are accepted."""
-        self._stopping.set()
+        self._ending.set()
         self._threads[0].join(GIVE_UP_SECONDS)
         self._listener.close()
 
@@ -144,11 +149,11 @@ class Server:
                 sock, _ = self._listener.accept()
                 self._sockets.append(sock)
                 self._start(self._treat, sock)
-            elif self._stopping.is_set():
+            elif self._ending.is_set():
                 return
 
     def _treat(self, sock):
-        connection = Connection(sock, self.events)
+        connection = Connection(sock, self.events, self._ending)
         connection.note("connected")
         try:
             if self._context:
