@@ -26,7 +26,7 @@ import pytest
 from sinkd.cli import CTRL_C, sinkd
 from sinkd.errors import SinkdError
 from sinkd.instant import parse_rfc3339
-from sinkd.jobsfile import BOUNDS, Defaults, Job, Request, Schedule
+from sinkd.jobsfile import BOUNDS, Defaults, Job, JobsFile, Request, Schedule
 from sinkd.record import REASONS
 from sinkd.source import load
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual
@@ -299,7 +299,7 @@ def rows(title):
 
 def test_every_field_of_the_jobs_file_is_explained_with_its_bounds():
     explained = {name: cells for cells in rows("jobs.yaml") for name in _quoted(cells[0])}
-    names = {"version", "jobs", "defaults", *Job.__annotations__} - {"schedule", "request"}
+    names = {*JobsFile.__annotations__, *Job.__annotations__} - {"schedule", "request"}
     names |= {f"schedule.{name}" for name in Schedule.__annotations__}
     names |= {f"request.{name}" for name in Request.__annotations__}
     assert set(explained) == names | {"$schema", "x-…"}
