@@ -198,5 +198,7 @@ def begin_with(found: Candidate | Refusal, last: Candidate | None) -> tuple[Cand
         return found, "file"
     if last is None:
         message = f"nothing is scheduled: {found.problems[0]['message']}"
+        if found.total > 1:
+            message += f" (and {found.total - 1} more)"
         raise ConfigError(message)
     return last, "last_good"

@@ -66,7 +66,8 @@ def run_command(
 
 def _check(zone: str | None, *, load: bool, output_format: str) -> None:
     if zone is not None and zone not in zone_names():
-        message = f"`{escape(zone)}` is no IANA time zone{suggestion(zone, zone_names())}"
+        near = suggestion(zone, zone_names()) or ", such as `Europe/Berlin`"
+        message = f"`{escape(zone)}` is no IANA time zone{near}"
         raise UsageError(message)
     if load and output_format == "json":
         message = "`--load` draws a strip, which has no JSON: leave one of the two out"
