@@ -1,5 +1,7 @@
 """Cron expressions, and the schedule that means the same."""
 
+import re
+
 import pytest
 
 from sinkd import cron
@@ -44,4 +46,47 @@ def test_an_expression_becomes_the_schedule_of_the_same_times(expression, schedu
 )  # fmt: skip
 def test_what_cannot_be_expressed_says_why(expression, reason):
     with pytest.raises(ValueError, match=reason):
+        cron.schedule(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "schedule"),
+    [
+        ("*/15 * * * *", "Asia/Kolkata", every(15)),
+        ("15 * * * *", "Asia/Kolkata", every(60, 45)),
+        ("30 * * * *", "Europe/Berlin", every(60, 30)),
+        ("0 */3 * * *", "Asia/Tokyo", every(180)),
+        ("0 */12 * * *", "Asia/Tokyo", {"at": ["00:00", "12:00"]}),
+        ("0 */12 * * *", "Europe/Berlin", {"at": ["00:00", "12:00"]}),
+        ("*/30 * * * *", "Australia/Lord_Howe", every(30)),
+        ("0 * * * *", "Australia/Lord_Howe", {"at": [f"{hour:02}:00" for hour in range(24)]}),
+    ],
+)
+def test_an_interval_is_one_only_where_it_is_the_same_grid_in_utc(expression, zone, schedule):
+    assert cron.schedule(expression, zone) == schedule
+
+
+@pytest.mark.parametrize(
+    ("expression", "days"),
+    [
+        ("0 9 * * fri-sun", ["fri", "sat", "sun"]), ("0 9 * * Sun-Mon", ["mon", "sun"]),
+        ("0 9 */1 jan-dec 1", ["mon"]), ("0 9 1-31 1-12 */2", ["tue", "thu", "sat", "sun"]),
+    ],
+)  # fmt: skip
+def test_names_and_fields_that_restrict_nothing_are_understood(expression, days):
+    assert cron.schedule(expression) == {"at": "09:00", "days": days}
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("5/15 * * * *", "`5/15` means 5 to one cron, `5-59/15` to another"),
+        ("*/0 * * * *", "`*/0` has a step of 0"), ("@reboot", "nothing is due because"),
+        ("@monthly", "days of the month"), ("@yearly", "days of the month"),
+        ("0 9 1-31 * 1", "days of the month"), ("\x1b * * * *", "printable ASCII"),
+        ("9999999999 * * * *", "no field"), ("sun1 * * * *", "not a number"),
+    ],
+)  # fmt: skip
+def test_what_is_ambiguous_or_never_due_says_why(expression, reason):
+    with pytest.raises(ValueError, match=re.escape(reason)):
         cron.schedule(expression)
