@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Final
 
-from sinkd import schedule
+from sinkd import answers, schedule
 from sinkd.instant import parse_rfc3339, rfc3339
 from sinkd.record import Run
 from sinkd.spec import Daily, Schedule
@@ -42,15 +42,17 @@ class Slots:
     count: int
     seqs: tuple[int, ...] = ()
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> answers.Slots:
         """Return the object of `audit -o json`."""
-        shape: dict[str, object] = {
+        shape: answers.Slots = {
             "job": self.job,
             "scheduled_at": rfc3339(self.first),
             "last_scheduled_at": rfc3339(self.last),
             "count": self.count,
         }
-        return shape | {"seqs": list(self.seqs)} if self.seqs else shape
+        if self.seqs:
+            shape["seqs"] = list(self.seqs)
+        return shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,13 @@ class Answers:
 
 
 def audit(
-    found: Timeline, spans: Iterable[Span], answers: Answers, sign: LastSign, since: float
+    found: Timeline, spans: Iterable[Span], lines: Answers, sign: LastSign, since: float
 ) -> Audit:
     """Check the slots of the spans that are not before `since`."""
     by_job: defaultdict[str, list[Span]] = defaultdict(list)
     for span in spans:
         by_job[span.job.name].append(span)
-    checks = [_Check(found, own, answers.by_job[name], sign) for name, own in by_job.items()]
+    checks = [_Check(found, own, lines.by_job[name], sign) for name, own in by_job.items()]
     looked_at = [
         (check, begin, span)
         for check in checks
@@ -139,13 +141,13 @@ class _Check:
     """The check of one job: its spans, and its answers sorted by their first slots."""
 
     def __init__(
-        self, found: Timeline, spans: list[Span], answers: list[Answer], sign: LastSign
+        self, found: Timeline, spans: list[Span], lines: list[Answer], sign: LastSign
     ) -> None:
         self.name = spans[0].job.name
         self.spans = sorted(spans, key=lambda span: span.seq)
         self._found = found
         self._sign = sign
-        self._answers = sorted(answers, key=lambda answer: (answer.first, answer.last))
+        self._answers = sorted(lines, key=lambda answer: (answer.first, answer.last))
         self._singles = [answer for answer in self._answers if answer.count == 1]
         self._ranges = [answer for answer in self._answers if answer.count != 1]
 

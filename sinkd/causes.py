@@ -284,5 +284,4 @@ def _not_caught_up(scene: Scene, run: Run) -> Iterator[str]:
             f"and at most {window} late (`catch_up_minutes`)."
         )
     else:
-        late = duration_text(back_at - scene.slot)
-        yield f"Then it was {late} late, and it may run at most {window} late (`catch_up_minutes`)."
+        yield f"By then it was too late to run it: at most {window} (`catch_up_minutes`)."

@@ -331,11 +331,15 @@ def resume(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return resume_command(settings, **options)
 
 
-@_command("sinkd status --alive", posix=True)
-@click.option("--alive", is_flag=True, required=True, help="Exit 0 while a daemon runs, else 1.")
+@_command("sinkd status", "sinkd status --alive", posix=True)
+@click.option("--alive", is_flag=True, help="Only say whether a daemon runs: for health checks.")
+@_output_format(type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
 def status(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
-    """Say whether a daemon runs: the health check of containers."""
+    """Say whether a daemon runs, with which configuration, and what is wrong.
+
+    Exit code 1: no daemon runs, or something is wrong. With --alive 0 while a daemon runs.
+    """
     from sinkd.commands.status import run_command
 
     return run_command(settings, **options)
@@ -462,7 +466,9 @@ def import_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 @_command(
     "sinkd schema jobs > jobs.schema.json", "sinkd schema jobs --check schemas/jobs.schema.json"
 )
-@click.argument("name", type=click.Choice(["jobs", "run", "event"]), default="jobs")
+@click.argument(
+    "name", type=click.Choice(["jobs", "run", "event", "why", "audit", "status"]), default="jobs"
+)
 @click.option(
     "--check",
     "file",

@@ -134,9 +134,12 @@ class Daemon:
         """Say what the files do not: what is in flight or missing now, why the log is refused."""
         self._look_for_secrets()
         blocked = self.store.log.blocked
+        enabled = sum(job.enabled for job in self.spec.jobs.values())
         return {
+            "jobs": {"enabled": enabled, "disabled": len(self.spec.jobs) - enabled},
+            "next": self.upcoming,
             "in_flight": [known.open.run_id for known in self.store.states.values() if known.open],
-            "secrets_missing": self.missing,
+            "secrets_missing": sorted(self.missing),
             "log_unwritable": blocked and errno.errorcode.get(blocked.errno or 0, str(blocked)),
         }
 

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the jobs file, of a run record and of an event, made from their types.
+"""The JSON Schemas of the jobs file, the run log and the commands' answers, made from their types.
 
 `schemas/` holds them as files, and a test fails when a file differs from what this module makes.
 """
@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter
 
+from sinkd.answers import Audit, Status, Why
 from sinkd.jobsfile import ADAPTER
 from sinkd.record import REASONS, Event, Run
 
-NAMES: Final = ("jobs", "run", "event")
+NAMES: Final = ("jobs", "run", "event", "why", "audit", "status")
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -22,7 +23,8 @@ def text(name: str) -> str:
 
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of a name in `NAMES`, draft 2020-12."""
-    title, body = {"jobs": _jobs, "run": _run, "event": _event}[name]()
+    special = {"jobs": _jobs, "run": _run, "event": _event}
+    title, body = special[name]() if name in special else _answer(name)
     return {"$schema": _DRAFT, "$id": f"urn:sinkd:schema:{name}:1", "title": title, **_tidy(body)}
 
 
@@ -52,6 +54,11 @@ def _event() -> tuple[str, dict[str, Any]]:
     body = TypeAdapter(known).json_schema()
     del body["discriminator"]  # a word of OpenAPI
     return "sinkd event, version 1", body
+
+
+def _answer(name: str) -> tuple[str, dict[str, Any]]:
+    shapes: dict[str, Any] = {"why": Why, "audit": Audit, "status": Status}
+    return f"sinkd {name} -o json, version 1", TypeAdapter(shapes[name]).json_schema()
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 (any part of a schema)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sinkd.answers import Refused
 from sinkd.instant import parse_rfc3339
 from sinkd.record import ConfigRefused, Event
 from sinkd.state import Pause
@@ -61,7 +62,7 @@ def _fold(stands: Standing, event: Event) -> None:
             stands.pauses.pop(event["job"], None)
 
 
-def problem_text(refused: ConfigRefused) -> str:
+def problem_text(refused: ConfigRefused | Refused) -> str:
     """Return the first problem of a refused file with its place, and how many there are."""
     if not refused["problems"]:
         return "it cannot be read"

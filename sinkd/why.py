@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from sinkd import causes, schedule
+from sinkd.answers import WhyAnswer
 from sinkd.causes import Scene
 from sinkd.instant import DAY, MINUTE, duration_text, minute_text, parse_rfc3339
 from sinkd.record import Event, Run, run_id
@@ -18,12 +19,7 @@ from sinkd.spec import Daily, Job
 from sinkd.standing import problem_text, standing
 from sinkd.timeline import Accepted, Specs, Timeline
 
-Answered: TypeAlias = Literal[
-    "ran", "failed", "skipped", "missed", "interrupted", "in_flight", "waiting", "not_due",
-    "paused", "unknown_job", "config_refused", "down", "future", "before_log",
-]  # fmt: skip
-
-_OF_OUTCOME: Final[Mapping[str, Answered]] = {
+_OF_OUTCOME: Final[Mapping[str, WhyAnswer]] = {
     "success": "ran",
     "failure": "failed",
     "skipped": "skipped",
@@ -62,7 +58,7 @@ class Answer:
     """The answer about one minute; `run` is the line that it rests on."""
 
     at: int
-    answer: Answered
+    answer: WhyAnswer
     sentences: tuple[str, ...]
     run: Run | None = None
 
@@ -141,7 +137,7 @@ def _by_hand(scene: Scene) -> Iterator[str]:
 # --- no line
 
 
-Reason: TypeAlias = tuple[Answered, list[str]]
+Reason: TypeAlias = tuple[WhyAnswer, list[str]]
 
 
 def _without_line(
@@ -162,7 +158,7 @@ def _without_line(
 
 
 def _unread(scene: Scene, accepted: Accepted) -> Iterator[str]:
-    yield f"Whether it was due is not known: {_in_use(scene, accepted)}."
+    yield f"Whether it was due is said by {_in_use(scene, accepted)}."
     yield "Its file in `revisions/` is missing, changed or not yours to read."
 
 
@@ -176,8 +172,8 @@ def _before_log(known: Known, scene: Scene) -> Iterator[str]:
 
 
 def _in_use(scene: Scene, accepted: Accepted) -> str:
-    commit = f", commit {accepted.commit[:12]}" if accepted.commit else ""
-    return f"configuration {accepted.config}{commit} was in use since {scene.clock(accepted.at)}"
+    commit = f" (commit {accepted.commit[:12]})" if accepted.commit else ""
+    return f"configuration {accepted.config}{commit}, in use since {scene.clock(accepted.at)}"
 
 
 def _refused(known: Known, scene: Scene) -> Iterator[str]:
@@ -193,7 +189,7 @@ def _refused(known: Known, scene: Scene) -> Iterator[str]:
 def _not_in_force(known: Known, scene: Scene, accepted: Accepted) -> Reason | None:
     """Say why the job had no slot then: not there, disabled, or on another minute."""
     if scene.job is None:
-        told = f"No job had this name: {_in_use(scene, accepted)}."
+        told = f"No job has this name in {_in_use(scene, accepted)}."
         return "unknown_job", [told, *_came_or_went(known, scene)]
     if not scene.job.enabled:
         return "paused", list(_disabled(known, scene, accepted))
@@ -220,7 +216,7 @@ def _disabled(known: Known, scene: Scene, accepted: Accepted) -> Iterator[str]:
     if paused := _changes(known, scene, "paused", "added"):
         yield f"It was disabled (`enabled: false`) by {_by(scene, paused[-1])}."
     else:
-        yield f"It was disabled (`enabled: false`): {_in_use(scene, accepted)}."
+        yield f"It is disabled (`enabled: false`) in {_in_use(scene, accepted)}."
     yield "`enabled: true` in the jobs file schedules it again, from then on."
 
 
@@ -289,7 +285,7 @@ def _future(known: Known, scene: Scene, accepted: Accepted) -> Reason:
             f"The slot will be skipped, unless `sinkd resume {known.job}` ends the pause.",
         ]
     wait = duration_text(scene.slot - known.now)
-    told = f"It will run then, in {wait}, if nothing changes: {_in_use(scene, accepted)}."
+    told = f"It will run in {wait}, by {_in_use(scene, accepted)}."
     return "future", [told] if known.alive else [told, "No daemon runs now: start `sinkd run`."]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from pydantic_core import to_json
 
-from sinkd import schedule
+from sinkd import answers, schedule
 from sinkd.audit import Answers, Audit, LastSign, Slots, audit
 from sinkd.clock import SystemClock
 from sinkd.commands.evidence import (
@@ -47,7 +47,7 @@ class _Finding:
         """Whether everything was checked and nothing is amiss."""
         return not (self.audit.unanswered or self.audit.duplicates or self.unchecked)
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> answers.Audit:
         """Return the object of `audit -o json`."""
         found = self.audit
         return {
@@ -92,16 +92,16 @@ def _look(settings: "Settings", since: float, now: float) -> _Finding:
         accepted.config: read_revision(settings.data_dir, accepted.revision)
         for accepted in found.accepted
     }
-    answers, last = Answers(), None
+    lines, last = Answers(), None
     for last in history.runs():
-        answers.add(last)
+        lines.add(last)
     sign = _last_sign(replay, newest(last, events[-1] if events else None))
     since = max(since, start.at) if start else since
-    result = audit(found, spans(found, specs, sign.at), answers, sign, since)
+    result = audit(found, spans(found, specs, sign.at), lines, sign, since)
     notes = [
         *_life_notes(replay, sign, now, alive=alive),
         *_begin_notes(start),
-        *_result_notes(result, answers, found),
+        *_result_notes(result, lines, found),
         *_damage_notes(history, replay),
     ]
     return _Finding(result, list(_unchecked(found, specs)), notes)
@@ -147,11 +147,11 @@ def _begin_notes(start: Accepted | None) -> Iterator[str]:
         yield f"older segments were removed: the log is complete from {_stamp(start.at)} on"
 
 
-def _result_notes(result: Audit, answers: Answers, found: Timeline) -> Iterator[str]:
+def _result_notes(result: Audit, lines: Answers, found: Timeline) -> Iterator[str]:
     for slots in result.waiting:
         yield f"{_slots_text(slots)}: waiting or in flight at the last sign of life"
     ours = schedule.tzdata().version
-    others = ({version for _, version in found.tzdata} | answers.tzdata) - {"", ours}
+    others = ({version for _, version in found.tzdata} | lines.tzdata) - {"", ours}
     if others:
         yield (
             f"the log was written with other time zone rules ({', '.join(sorted(others))}; here "

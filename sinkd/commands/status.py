@@ -1,19 +1,240 @@
-"""`sinkd status`: says whether a daemon is alive."""
+"""`sinkd status`: whether a daemon is alive, which configuration runs, and what is wrong."""
 
-from typing import TYPE_CHECKING
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from pydantic_core import to_json
 
-from sinkd.storage import is_locked
+from sinkd import control
+from sinkd.answers import Jobs, Refused, Status
+from sinkd.clock import SystemClock
+from sinkd.commands.evidence import is_alive, read_events, read_journal, read_revision
+from sinkd.errors import SinkdError
+from sinkd.history import History
+from sinkd.instant import duration_text, parse_rfc3339, rfc3339
+from sinkd.record import ConfigAccepted, Event, Started
+from sinkd.standing import problem_text, standing
+from sinkd.storage import LOCK
+from sinkd.terminal import escape, show
 
 if TYPE_CHECKING:
     from sinkd.cli import Settings
 
+_PATIENCE_SECONDS: Final = 2.0
+_SILENT_SECONDS: Final = 180  # of a daemon that leaves a sign of life each minute
+_SHOWN: Final = 5
+_FOUND: Final = 1
 
-def run_command(settings: "Settings", *, alive: bool) -> int:  # noqa: ARG001 - all there is to ask so far
-    """Say whether a daemon holds the data directory; its pid would prove nothing (R11)."""
-    running = is_locked(settings.data_dir)
-    click.echo(
-        f"{'a' if running else 'no'} daemon runs with the data directory {settings.data_dir}"
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A status, and what a text says beside it: `problems` are what makes a status not clean."""
+
+    status: Status
+    started: Started | None
+    seen: float | None
+    now: float
+    problems: Sequence[str]
+    next: tuple[int, str] | None
+
+
+def run_command(
+    settings: "Settings", *, alive: bool, output_format: str = "text", now: float | None = None
+) -> int:
+    """Print the status; 1 when something is wrong. `now` is the clock's if None."""
+    running = is_alive(settings.data_dir)
+    if alive or not settings.data_dir.is_dir():
+        word = "a" if running else "no"
+        click.echo(f"{word} daemon runs with the data directory {settings.data_dir}")
+        return 0 if running else _FOUND
+    now = SystemClock().wall() if now is None else now
+    state = _read(settings.data_dir, now, alive=running)
+    if output_format == "json":
+        click.echo(to_json(state.status, indent=2))
+    else:
+        show(_text(state), color=settings.use_color(sys.stdout))
+    return _FOUND if state.problems else 0
+
+
+def _read(data_dir: Path, now: float, *, alive: bool) -> _State:
+    """Read the files, and ask the daemon for what only it knows."""
+    replay = read_journal(data_dir)
+    events = read_events(History(data_dir))
+    told = _ask(data_dir) if alive else {}
+    started = next((event for event in reversed(events) if event["event"] == "started"), None)
+    accepted = next(
+        (event for event in reversed(events) if event["event"] == "config_accepted"), None
     )
-    return 0 if running else 1
+    claims = [claim.run_id for claim in replay.open_claims()] if replay else []
+    status = Status(
+        alive=alive,
+        pid=_pid(data_dir) if alive else None,
+        instance=started.get("instance") if started else None,
+        revision=accepted["revision"] if accepted else None,
+        config=accepted["revision"][:12] if accepted else None,
+        commit=accepted.get("commit") if accepted else None,
+        source=_source(started, accepted),
+        accepted_at=accepted["at"] if accepted else None,
+        refused=_refused(events, now),
+        secrets_missing=told["secrets_missing"] if told else _secrets_missing(events),
+        log_unwritable=told["log_unwritable"] if told else _log_unwritable(events),
+        paused=[
+            {"job": job, "until": rfc3339(pause.until), "reason": pause.reason, "by": pause.by}
+            for job, pause in standing(events, now).pauses.items()
+        ],
+        jobs=told["jobs"] if told else _jobs(data_dir, accepted),
+        in_flight=told["in_flight"] if told else claims,
+        tzdata=started["tzdata"] if started else None,
+    )
+    seen = replay.alive_at if replay else None
+    is_silent = alive and told is None and seen is not None and now - seen > _SILENT_SECONDS
+    problems = list(_problems(status, is_silent=is_silent))
+    return _State(status, started, seen, now, problems, told["next"] if told else None)
+
+
+def _ask(data_dir: Path) -> dict[str, Any] | None:
+    """Return what the daemon says of itself; None when it does not answer, or not to us."""
+
+    async def ask() -> dict[str, Any]:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await control.last_reply(data_dir, {"do": "status"})
+
+    with suppress(SinkdError, TimeoutError):
+        status: dict[str, Any] | None = asyncio.run(ask()).get("status")
+        return status
+    return None
+
+
+def _pid(data_dir: Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int((data_dir / LOCK).read_text())
+    return None
+
+
+def _source(started: Started | None, accepted: ConfigAccepted | None) -> Any:  # noqa: ANN401
+    """Return from where the configuration came; one accepted after a start is from the file."""
+    if started is None:
+        return None
+    later = accepted is not None and accepted["seq"] > started["seq"]
+    return "file" if later else started["source"]
+
+
+def _refused(events: Sequence[Event], now: float) -> Refused | None:
+    if not standing(events, now).refused:
+        return None
+    for event in reversed(events):
+        if event["event"] == "config_refused":
+            return {
+                "revision": event["revision"],
+                "at": event["at"],
+                "problems": event["problems"],
+                "total": event["total"],
+            }
+    return None
+
+
+def _secrets_missing(events: Sequence[Event]) -> list[str]:
+    """Return what was missing since the last start, some of which may be there again."""
+    missing: set[str] = set()
+    for event in events:
+        if event["event"] == "started":
+            missing.clear()
+        elif event["event"] == "secret_missing":
+            missing.add(event["reference"])
+    return sorted(missing)
+
+
+def _log_unwritable(events: Sequence[Event]) -> str | None:
+    for event in reversed(events):
+        if event["event"] in {"log_recovered", "started"}:
+            return None
+        if event["event"] == "log_failed":
+            return event["errno"]
+    return None
+
+
+def _jobs(data_dir: Path, accepted: ConfigAccepted | None) -> Jobs | None:
+    spec = read_revision(data_dir, accepted["revision"]) if accepted else None
+    if spec is None:
+        return None
+    enabled = sum(job.enabled for job in spec.jobs.values())
+    return {"enabled": enabled, "disabled": len(spec.jobs) - enabled}
+
+
+def _problems(status: Status, *, is_silent: bool) -> Iterator[str]:
+    """Yield what is wrong, each with what to do."""
+    if not status["alive"]:
+        yield "no daemon runs: start `sinkd run`"
+    if is_silent:
+        yield "the daemon holds the lock, but does not answer: see whether its process stands still"
+    if errno := status["log_unwritable"]:
+        yield f"the run log cannot be written ({errno}), so nothing is sent: free some disk space"
+    if refused := status["refused"]:
+        problem = problem_text(refused)
+        yield (
+            f"the jobs file on disk is refused since {_stamp(refused['at'])}, the one before "
+            f"stays in use: {problem} (`sinkd validate` shows it all)"
+        )
+    if status["source"] == "last_good":
+        yield "the last good jobs file runs, as the one on disk was refused at the start"
+    for reference in status["secrets_missing"]:
+        yield f"the secret {reference} is missing: runs that need it fail, nothing is sent"
+
+
+def _text(state: _State) -> Iterator[str]:
+    yield from _first_line(state)
+    for problem in state.problems:
+        if state.status["alive"] or not problem.startswith("no daemon"):
+            yield click.style(f"  ! {escape(problem)}", fg="red")
+    for name, value in _facts(state):
+        yield f"  {name:<10} {escape(value)}"
+
+
+def _first_line(state: _State) -> Iterator[str]:
+    status, started = state.status, state.started
+    if not status["alive"]:
+        seen = f", its last sign of life is of {_stamp(rfc3339(state.seen))}" if state.seen else ""
+        yield click.style(f"no daemon runs{seen}: start `sinkd run`", fg="red")
+        return
+    pid = f" (pid {status['pid']})" if status["pid"] else ""
+    since = ""
+    if started:
+        age = duration_text(state.now - parse_rfc3339(started["at"]))
+        host = escape(started["host"])
+        since = f" on {host} since {_stamp(started['at'])}, {age}, version {started['version']}"
+    well = "" if state.problems else ", nothing is wrong"
+    yield click.style(f"sinkd runs{pid}{since}{well}", fg=None if state.problems else "green")
+
+
+def _facts(state: _State) -> Iterator[tuple[str, str]]:
+    status = state.status
+    if status["config"]:
+        commit = f" (commit {status['commit'][:12]})" if status["commit"] else ""
+        yield "config", f"{status['config']}{commit}, in use since {_stamp(status['accepted_at'])}"
+    if status["instance"]:
+        yield "instance", status["instance"]
+    if jobs := status["jobs"]:
+        yield "jobs", f"{jobs['enabled']} enabled, {jobs['disabled']} disabled"
+    for paused in status["paused"]:
+        until = _stamp(paused["until"])
+        yield "paused", f"{paused['job']} until {until} by {paused['by']}: {paused['reason']}"
+    if status["in_flight"]:
+        more = len(status["in_flight"]) - _SHOWN
+        shown = ", ".join(status["in_flight"][:_SHOWN])
+        yield "in flight", f"{shown} and {more} more" if more > 0 else shown
+    if state.next:
+        slot, job = state.next
+        wait = duration_text(slot - state.now)
+        yield "next", f"{job} at {_stamp(rfc3339(slot))}, in {wait}"
+    if status["tzdata"]:
+        yield "tzdata", status["tzdata"]
+
+
+def _stamp(at: str | None) -> str:
+    return f"{at[:10]} {at[11:16]} UTC" if at else "an unknown time"

@@ -8,6 +8,7 @@ import click
 from pydantic_core import to_json
 
 from sinkd import source
+from sinkd.answers import Why
 from sinkd.clock import SystemClock
 from sinkd.commands.evidence import (
     begins_at,
@@ -128,19 +129,21 @@ def _first_instant(history: History, events: Sequence[Event]) -> float | None:
     return min(map(parse_rfc3339, texts), default=None)
 
 
-def _as_json(job: str, answers: Sequence[Answer]) -> dict[str, object]:
+def _as_json(job: str, answers: Sequence[Answer]) -> Why:
     """Return the object of `why -o json`; in a fold the second occurrence stands in `second`."""
-    shapes: list[dict[str, object]] = [
-        {
-            "job": job,
-            "at": rfc3339(answer.at),
-            "answer": answer.answer,
-            "explanation": answer.explanation,
-            "run": answer.run,
-        }
+    first, *later = [
+        Why(
+            job=job,
+            at=rfc3339(answer.at),
+            answer=answer.answer,
+            explanation=answer.explanation,
+            run=answer.run,
+        )
         for answer in answers
     ]
-    return shapes[0] | ({"second": shapes[1]} if shapes[1:] else {})
+    for second in later:
+        first["second"] = second
+    return first
 
 
 def _text(job: str, zone: str, answers: Sequence[Answer]) -> Iterator[str]:
