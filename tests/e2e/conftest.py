@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import pytest
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 POLL_SECONDS = 0.02
 
 
@@ -279,9 +279,9 @@ class Home:
         return process
 
     def command(self, *arguments):
-        """Run another command of sinkd to its end, at most for 30 s."""
+        """Run another command of sinkd to its end, at most for a minute."""
         options = {"cwd": self.path, "env": self._env(), "capture_output": True, "text": True}
-        return subprocess.run(self._sinkd(*arguments), timeout=30, check=False, **options)
+        return subprocess.run(self._sinkd(*arguments), timeout=60, check=False, **options)
 
     def runs(self):
         return self._lines("runs.jsonl")

@@ -10,10 +10,12 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def crashed(home, job, server, fast_clock):
     """A home whose daemon was killed while the run of 13:00 was in flight."""
-    home.clock = fast_clock("2026-03-08T12:59:00Z", 20)
+    home.clock = fast_clock("2026-03-08T12:50:00Z", 1)
     home.declare(job("poll", interval_minutes=15))
-    process = home.run()
+    assert home.run().stop() == 0
+    home.clock = fast_clock("2026-03-08T13:00:10Z", 1)
     server.hold()
+    process = home.run()
     home.wait_for(lambda: server.requests, "the run of 13:00 is in flight")
     process.kill()
     process.wait()
@@ -32,11 +34,11 @@ def test_a_run_cut_by_a_crash_is_recorded_once_and_never_sent_again(crashed, ser
     assert len(server.requests) == 1
     unclean = crashed.events("unclean_stop")
     assert len(unclean) == 1, "the second start followed a clean stop"
-    assert unclean[0]["last_alive_at"] < crashed.events("started")[1]["at"]
+    assert unclean[0]["last_alive_at"] < crashed.events("started")[2]["at"]
 
 
 def test_a_run_cut_by_a_crash_does_not_block_the_next_slot(crashed, server, fast_clock):
-    crashed.clock = fast_clock("2026-03-08T13:14:30Z", 20)
+    crashed.clock = fast_clock("2026-03-08T13:15:10Z", 1)
     crashed.run()
     crashed.wait_for(lambda: len(crashed.runs()) == 2, "13:15 is recorded")
     assert [run["outcome"] for run in crashed.runs()] == ["interrupted", "success"]

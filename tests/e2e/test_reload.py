@@ -43,7 +43,7 @@ def accepted(home):
     return [event["revision"] for event in home.events("config_accepted")]
 
 
-def wait_for_accepted(home, texts, seconds=10):
+def wait_for_accepted(home, texts, seconds=30):
     expected = [revision(each) for each in texts]
     home.wait_for(lambda: len(accepted(home)) >= len(expected), "all are accepted", seconds)
     assert accepted(home) == expected
@@ -130,7 +130,7 @@ def test_the_net_finds_an_edit_that_the_watcher_does_not_see(home, text):
     home.config.write_text(text(0))
     home.run()
     home.config.write_text(text(1))
-    wait_for_accepted(home, [text(0), text(1)], seconds=4)
+    wait_for_accepted(home, [text(0), text(1)], seconds=20)
 
 
 def test_a_job_that_is_disabled_starts_no_more(home, job, server, fast_clock):

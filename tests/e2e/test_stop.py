@@ -9,6 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
+SOON_SECONDS = 5  # a busy machine takes that long for what is over in half a second
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 
 
@@ -53,7 +54,7 @@ def test_a_run_that_outlives_the_drain_is_cut_and_recorded(home, server, flying)
     process = flying("--drain-seconds", "0.5")
     began = time.monotonic()
     assert process.stop() == 0
-    assert 0.5 <= time.monotonic() - began < 0.5 + 2
+    assert 0.5 <= time.monotonic() - began < SOON_SECONDS
     (run,) = home.runs()
     assert (run["outcome"], run["reason"]) == ("interrupted", "shutdown")
     assert run["finished_at"] is None
@@ -67,7 +68,7 @@ def test_a_second_signal_cuts_at_once(home, flying, number):
     wait_until_draining(home, process)
     began = time.monotonic()
     assert process.stop(number) == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_SECONDS
     (run,) = home.runs()
     assert (run["outcome"], run["reason"]) == ("interrupted", "shutdown")
 
@@ -91,7 +92,7 @@ def test_a_lookup_that_hangs_does_not_delay_the_end(home, job):
     home.wait_for(lambda: "hangs" in process.stderr_text(), "the lookup hangs")
     began = time.monotonic()
     assert process.stop() == 0
-    assert time.monotonic() - began < 0.5 + 2
+    assert time.monotonic() - began < SOON_SECONDS
     (run,) = home.runs()
     assert (run["outcome"], run["reason"]) == ("interrupted", "shutdown")
 
@@ -108,7 +109,7 @@ def test_a_hangup_reloads(home, job):
     process = home.run()
     home.declare(job("poll"), job("more"))
     process.send_signal(signal.SIGHUP)
-    home.wait_for(lambda: len(home.events("config_accepted")) == 2, "the file is taken", seconds=5)
+    home.wait_for(lambda: len(home.events("config_accepted")) == 2, "the file is taken", seconds=10)
     process.send_signal(signal.SIGHUP)
     time.sleep(1)
     assert len(home.events()) == 3, "the same bytes once more are no event"

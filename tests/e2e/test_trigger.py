@@ -68,11 +68,11 @@ def test_while_a_run_is_in_flight_another_is_refused(home, job, server):
 
 
 def test_a_run_by_hand_without_a_daemon_leaves_the_schedule_alone(home, job, server, fast_clock):
-    home.clock = fast_clock("2026-03-08T12:11:00Z")
+    home.clock = fast_clock("2026-03-08T12:11:00Z", 1)
     home.declare(job("poll", interval_minutes=15))
     assert home.run().stop() == 0
     assert home.command("trigger", "poll").returncode == 0
-    home.clock.sleep_until("2026-03-08T12:16:00Z")
+    home.clock = fast_clock("2026-03-08T12:16:00Z", 1)
     home.run()
     home.wait_for(lambda: len(home.runs()) >= 2, "the slot of 12:15 is caught up")
     by_hand, slot = home.runs()
