@@ -76,9 +76,11 @@ class Document:
     _children: dict[int, Any] = field(default_factory=dict)
 
     @functools.cached_property
-    def line_starts(self) -> list[int]:
+    def line_starts(self) -> "array[int]":
         """The offset at which each line begins."""
-        return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
+        starts = array("l", [0])
+        starts.extend(found.end() for found in _LINE_BREAK.finditer(self.text))
+        return starts
 
     def span(self, start: int, end: int) -> Span:
         """Return the lines and columns of the text in [start, end)."""
@@ -152,15 +154,18 @@ class Document:
         here = 0
         while here != node:
             children = self.children(here)
-            if isinstance(children, dict):
-                inside = [(key, value) for key, (_, value) in children.items()]
+            if isinstance(children, list):
+                part: str | int = bisect.bisect_right(children, node) - 1
+                inner = children[part]
             else:
-                inside = list(enumerate(children))
-            part = next((p for p in inside if p[1] <= node < self.following[p[1]]), None)
-            if part is None:
+                inner, part = max(
+                    ((value, key) for key, (_, value) in children.items() if value <= node),
+                    default=(here, ""),
+                )
+            if not inner <= node < self.following[inner] or inner == here:
                 break
-            location.append(part[0])
-            here = part[1]
+            location.append(part)
+            here = inner
         return tuple(location)
 
     def report(self, problem: Diagnostic) -> None:
@@ -217,8 +222,11 @@ def _check_characters(document: Document) -> None:
 
 def _check_size(document: Document) -> None:
     for number, event in enumerate(parse(document.text)):
+        index = event.start_mark.index
+        if type(event) is yaml.AliasEvent:
+            message = "the file has aliases, and is too big to look for more problems"
+            raise _GivenUpError(document.span(index, index + 1), message)
         if number >= EVENTS_LIMIT:
-            index = event.start_mark.index
             message = f"the file has more than {EVENTS_LIMIT:,} parts"
             raise _GivenUpError(document.span(index, index + 1), message)
 

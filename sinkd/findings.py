@@ -3,12 +3,13 @@
 A place is found wrong once: what follows from a first mistake is not said again.
 """
 
+import bisect
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from sinkd.diagnostics import RULES, Diagnostic, Edit, Related, Span, harmless
-from sinkd.document import Document, Location
+from sinkd.document import PROBLEMS_LIMIT, Document, Location
 from sinkd.grammar import Flaw
 
 
@@ -21,14 +22,24 @@ class Findings:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.diagnostics = [self._with_job(problem) for problem in document.problems]
+        self.diagnostics = self._with_jobs(document.problems)
+        self._errors = len(self.diagnostics)  # a document's problems are errors
         self._wrong = {found.span[:2] for found in self.diagnostics if found.code != "SNK003"}
         self._wrong |= {document.node_span(node)[:2] for node in document.spoiled}
+        self.has_more = False  # than anybody wants to see
 
     @property
     def has_errors(self) -> bool:
         """Whether anything found so far is an error."""
-        return any(found.severity == "error" for found in self.diagnostics)
+        return self._errors > 0
+
+    def finish(self) -> list[Diagnostic]:
+        """Return what was found in the order of the text."""
+        found = sorted(self.diagnostics, key=lambda diagnostic: diagnostic.span)
+        if self.has_more:
+            message = f"the file has more than {PROBLEMS_LIMIT:,} problems"
+            found.append(Diagnostic("SNK006", message, found[-1].span, "the rest is not shown"))
+        return found
 
     def add(
         self,
@@ -44,13 +55,17 @@ class Findings:
         fix: Edit | None = None,
     ) -> None:
         """Add a finding at a location, or at a `span` in its text."""
-        whole = self.span(location, key=key)
         rule = RULES[code]
+        if self._errors >= PROBLEMS_LIMIT:
+            self.has_more = True
+            return
+        whole = self.span(location, key=key)
         if code != "SNK102":  # several things may lack at one place
             if whole[:2] in self._wrong:
                 return
             if rule.severity == "error":
                 self._wrong.add(whole[:2])
+        self._errors += rule.severity == "error"
         found = Diagnostic(
             code, harmless(message), span or whole, harmless(label), tuple(map(harmless, help)),
             tuple(related), fix=fix,
@@ -109,15 +124,16 @@ class Findings:
         alone = found.code in {"SNK003", "SNK110"}  # these show the other place instead
         return replace(found, job=name, context=None if alone else self.span(place).line)
 
-    def _with_job(self, problem: Diagnostic) -> Diagnostic:
-        """Find the job that a problem of the document stands in."""
+    def _with_jobs(self, problems: list[Diagnostic]) -> list[Diagnostic]:
+        """Say in which job each problem of the document stands."""
         document = self.document
-        if not document.finished:
-            return problem
-        _, node, exists = document.find(("jobs",))
-        if exists and isinstance(document.values[node], list):
-            for number, job in enumerate(document.children(node)):
-                span = document.node_span(job)
-                if span[:2] <= problem.span[:2] < span[2:]:
-                    return self._with_name(problem, ("jobs", number))
-        return problem
+        node = document.find(("jobs",))[1] if document.finished and problems else 0
+        if node == 0 or not isinstance(document.values[node], list):
+            return problems
+        jobs = [document.node_span(job) for job in document.children(node)]
+        found = []
+        for problem in problems:
+            number = bisect.bisect_right(jobs, problem.span[:2], key=lambda job: job[:2]) - 1
+            inside = number >= 0 and problem.span[:2] < jobs[number][2:]
+            found.append(self._with_name(problem, ("jobs", number)) if inside else problem)
+        return found

@@ -4,23 +4,58 @@ pydantic finds what is wrong and where; `names` and `values` find the words and 
 imported when something is wrong: a good file is checked as fast as pydantic can be loaded.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from sinkd.document import Location
+from sinkd.document import PROBLEMS_LIMIT, Location
 from sinkd.findings import Findings
-from sinkd.jobsfile import ADAPTER, JobsFile, is_ignored
+from sinkd.jobsfile import (
+    ADAPTER,
+    DefaultRequest,
+    Defaults,
+    Job,
+    JobsFile,
+    Request,
+    Schedule,
+    is_ignored,
+)
+
+_FIELDS: Final = frozenset(
+    field
+    for model in (JobsFile, Defaults, DefaultRequest, Job, Schedule, Request)
+    for field in model.__annotations__
+)
 
 
 def check(findings: Findings) -> JobsFile | None:
     """Return the data as the model's when it has the model's shape; else findings say why not."""
     data = _without_ignored(findings.value(()))
-    try:
-        return ADAPTER.validate_python(data)
-    except ValidationError as error:
-        _explain(findings, data, error)
-    return None
+    limit = PROBLEMS_LIMIT
+    while True:
+        try:
+            return ADAPTER.validate_python(data)
+        except ValidationError as error:
+            if error.error_count() <= PROBLEMS_LIMIT:
+                _explain(findings, data, error)
+                return None
+        # A million of pydantic's errors take a gigabyte, so they are looked for in a part.
+        findings.has_more = True
+        data = _first(data, limit)
+        limit //= 2
+
+
+def _first(value: Any, limit: int) -> Any:  # noqa: ANN401 (whatever the file holds)
+    """Return the first items of every list and mapping, and every field of the model."""
+    if isinstance(value, list):
+        return [_first(item, limit) for item in value[:limit]]
+    if isinstance(value, dict):
+        return {
+            key: _first(item, limit)
+            for number, (key, item) in enumerate(value.items())
+            if number < limit or key in _FIELDS
+        }
+    return value
 
 
 def _explain(findings: Findings, data: Any, error: ValidationError) -> None:  # noqa: ANN401

@@ -101,8 +101,8 @@ def load(data: bytes, path: str = "jobs.yaml") -> Loaded:  # noqa: ARG001 (calle
         document = _document(data)
         findings = Findings(document)
         file = _check(findings) if document.finished else None
-        shown = [found for found in findings.diagnostics if not _is_silenced(document, found)]
-        diagnostics = tuple(sorted(shown, key=lambda found: found.span))
+        shown = (found for found in findings.finish() if not _is_silenced(document, found))
+        diagnostics = tuple(shown)
         if file is None or findings.has_errors:
             return Loaded(None, diagnostics)
         return Loaded(_spec(file, hashlib.sha256(data).hexdigest()), diagnostics)

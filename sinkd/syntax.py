@@ -24,6 +24,7 @@ _OF_BLOCKS: Final = (
 _ITEM: Final = re.compile(r"( *)((?:- +)*)")
 _OPENS_A_BLOCK: Final = re.compile(r"(?::|-|[|>][-+0-9]*)(?: +#.*)? *$")
 _VALUE: Final = re.compile(r"[^#]*?: +(?P<value>[^\s'\"|>\[{#].*?)\s*$")
+_LINES_LOOKED_AT: Final = 100
 _TIGHT: Final = re.compile(r" *(?:- +)*(?P<text>[a-z_]+:[^\s/:]+)\s*$")
 _CLOSING: Final = {"[": "]", "{": "}"}
 
@@ -91,7 +92,8 @@ class _Explanation:
 
     def _tab(self) -> Diagnostic | None:
         """A tab stands among the blanks before the first word of a line."""
-        for number in range(self._line_number(self.start), self.number + 1):
+        first = max(self._line_number(self.start), self.number - _LINES_LOOKED_AT)
+        for number in range(first, self.number + 1):
             line = self.document.line(number + 1)
             tab = line[: len(line) - len(line.lstrip(" \t"))].find("\t")
             if tab >= 0:

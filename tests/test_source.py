@@ -153,6 +153,25 @@ def test_too_many_problems_end_the_reading():
     assert len(found) == document.PROBLEMS_LIMIT + 1
 
 
+def test_more_problems_than_anybody_reads_are_cut_and_the_file_stays_refused():
+    text = "version: 1\njobs:\n" + "".join(f"  - {{name: J-{n}, x: 1}}\n" for n in range(3000))
+    loaded = source.load(text.encode())
+    assert loaded.spec is None
+    assert loaded.diagnostics[-1].message == "the file has more than 1,000 problems"
+    assert 500 < len(loaded.diagnostics) <= document.PROBLEMS_LIMIT + 1
+    places = [found.span for found in loaded.diagnostics[:-1]]
+    assert places == sorted(places)
+
+
+def test_warnings_never_hide_an_error():
+    job = "  - {name: J, schedule: {interval_minutes: 7}, request: {url: https://h/}}\n"
+    text = "version: 1\njobs:\n" + "".join(job.replace("J", f"j-{n}") for n in range(1500))
+    assert len(source.load(text.encode()).diagnostics) == 1500
+    loaded = source.load(f"{text}extra: 1\n".encode())
+    assert loaded.spec is None
+    assert loaded.diagnostics[-1].code == "SNK101"
+
+
 def test_too_many_events_end_the_reading_before_anything_is_built(monkeypatch):
     monkeypatch.setattr(document, "EVENTS_LIMIT", 100)
     found = document.read("[" + "a," * 200 + "]")
