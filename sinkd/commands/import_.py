@@ -55,7 +55,7 @@ def run_command(
 def _text(path: Path, name: str) -> str:
     try:
         with click.open_file(str(path), "rb") as file:
-            data = file.read(_LIMIT_BYTES + 1)
+            data: bytes = file.read(_LIMIT_BYTES + 1)
     except OSError as error:
         message = f"{name} cannot be read: {(error.strerror or str(error)).lower()}"
         raise UsageError(message) from None

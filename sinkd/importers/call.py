@@ -171,7 +171,7 @@ class Call:
 
     def _url(self, text: str) -> str:
         """Add the scheme that both programs assume, and drop what they never send."""
-        if grammar.references(text) if grammar.reference_flaw(text) is None else ():
+        if "${env:" in text:
             self.notes.append("a variable in a URL is percent-encoded when it is put in")
         url = text.partition("#")[0]
         return url if "://" in url or url.startswith("${") else f"http://{url}"

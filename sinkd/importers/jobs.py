@@ -49,7 +49,7 @@ def _add(result: Conversion, entry: Entry, file: str, names: dict[str, int]) -> 
     try:
         job = _job(entry, _unused(_title(entry), names))
         comments = [f"{file}:{entry.place}: {entry.cron}"]
-        warnings = _warnings(job)
+        remarks = _remarks(job)
     except InexpressibleError as error:
         result.left_out.append(LeftOut(entry.place, str(error)))
         return
@@ -58,7 +58,7 @@ def _add(result: Conversion, entry: Entry, file: str, names: dict[str, int]) -> 
     if isinstance(times, list):
         comments.append(f"no interval means the same: {len(times)} times of day do")
     result.jobs.append((comments, job))
-    result.notes += [Note(entry.place, text) for text in (*comments[1:], *entry.notes, *warnings)]
+    result.notes += [Note(entry.place, text) for text in (*comments[1:], *entry.notes, *remarks)]
 
 
 def _job(entry: Entry, name: str) -> dict[str, Any]:
@@ -109,11 +109,17 @@ def _unused(title: str, names: dict[str, int]) -> str:
     return name
 
 
-def _warnings(job: dict[str, Any]) -> list[str]:
-    """Return what `validate` warns of; InexpressibleError says what it refuses."""
-    found = source.load(jobs_file([([], job)], []).encode("utf-8", "replace")).diagnostics
+def _remarks(job: dict[str, Any]) -> list[str]:
+    """Return what the job needs, and what `validate` warns of.
+
+    InexpressibleError says what it refuses.
+    """
+    loaded = source.load(jobs_file([([], job)], []).encode("utf-8", "replace"))
+    found = loaded.diagnostics
     texts = [f"{one.message}: {one.label}" if one.label else one.message for one in found]
     for one, text in zip(found, texts, strict=True):
         if one.severity == "error":
             raise InexpressibleError(text)
-    return texts
+    jobs = loaded.spec.jobs.values() if loaded.spec else ()
+    needed = dict.fromkeys(reference.name for one in jobs for reference in one.references)
+    return [*(f"`{name}` must be in the environment of `sinkd run`" for name in needed), *texts]

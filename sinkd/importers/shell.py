@@ -46,7 +46,7 @@ def words(command: str) -> list[str]:
     is_target = False  # of a redirection
     for token in _tokens(_TOKEN, command):
         kind = token.lastgroup
-        if kind in {"blank", "comment", "no_matter", "redirection", "descriptor"}:
+        if kind in {"blank", "comment", "no_matter", "redirection"}:
             if pieces is not None:
                 found += [] if is_target else [_joined(pieces)]
                 pieces, is_target = None, False
