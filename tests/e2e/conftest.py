@@ -274,8 +274,10 @@ class Home:
     def run(self, *options, **popen):
         """Start `sinkd run` and wait until its log says that it runs."""
         process = self.start(*options, **popen)
-        is_own = lambda event: event["pid"] == process.pid  # noqa: E731
-        self.wait_for(lambda: any(map(is_own, self.events("started"))), "the daemon runs")
+        self.wait_for(
+            lambda: process.pid in [event["pid"] for event in self.events("started")],
+            "the daemon runs",
+        )
         return process
 
     def command(self, *arguments):

@@ -49,24 +49,16 @@ def due(since, until, is_due):
 
 def answers(runs, slots):
     """Count the records that answer each due slot; a range answers what has no record of its own."""
-    single = Counter((run["job"], run["scheduled_at"]) for run in runs if "count" not in run)
-    ranges = [run for run in runs if "count" in run]
-    for run in ranges:
-        first, last = run["scheduled_at"], run["last_scheduled_at"]
-        inside = [
-            slot
-            for slot in slots
-            if slot[0] == run["job"] and first <= slot[1] <= last and slot not in single
-        ]
-        assert len(inside) == run["count"], run
-    return single + Counter(
-        slot
-        for run in ranges
-        for slot in slots
-        if slot[0] == run["job"]
-        and run["scheduled_at"] <= slot[1] <= run["last_scheduled_at"]
-        and slot not in single
-    )
+    answered = Counter((run["job"], run["scheduled_at"]) for run in runs if "count" not in run)
+    single = set(answered)
+    for run in runs:
+        if "count" in run:
+            first, last = run["scheduled_at"], run["last_scheduled_at"]
+            of_job = [slot for slot in slots if slot[0] == run["job"] and first <= slot[1] <= last]
+            inside = [slot for slot in of_job if slot not in single]
+            assert len(inside) == run["count"], run
+            answered.update(inside)
+    return answered
 
 
 def steps(events):
