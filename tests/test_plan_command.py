@@ -212,7 +212,7 @@ def test_a_commit_comes_before_a_file_of_the_same_name(plan, repository, monkeyp
     assert "No changes." in plan(repository, base="./main")
 
 
-@pytest.mark.parametrize("base", ["no-such", "--all", "", "HEAD:jobs.yaml", "\x1b[2J"])
+@pytest.mark.parametrize("base", ["no-such", "--since=1", "", "HEAD:jobs.yaml", "\x1b[2J"])
 def test_what_is_neither_commit_nor_file_nor_url_is_named(plan, repository, base):
     with pytest.raises(UsageError, match=r"` is no commit here, no file and no URL$") as refused:
         plan(repository, base=base)

@@ -286,6 +286,12 @@ def test_a_signing_key_is_needed_and_not_sent():
     assert of_hosts([one], replace(one, signing_secret="${file:k}")) == (None, [], ["${file:k}"])
 
 
+def test_a_signing_key_that_begins_to_be_sent_is_named():
+    one = sends("one.example.com", signing_secret="${file:k}")
+    after = sends("one.example.com", "${file:k}", signing_secret="${file:k}")
+    assert of_hosts([one], after) == (None, ["${file:k}"], [])
+
+
 def test_a_host_that_only_a_disabled_job_names_is_not_new_when_it_is_enabled():
     disabled = sends("one.example.com", enabled=False)
     assert of_hosts([disabled], replace(disabled, enabled=True))[0] is None

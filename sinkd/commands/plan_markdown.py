@@ -27,7 +27,7 @@ from sinkd.schedule import describe
 from sinkd.terminal import escape
 
 LIMIT_CHARACTERS: Final = 60_000
-_PLAIN: Final = re.compile(r"(?! )[^`|\\]+(?<! )")
+_PLAIN: Final = re.compile(r"[^`|]*[^`| ]")
 _NOT_IN_A_MARKER: Final = re.compile(r"[^\w./ -]|-(?=-)")
 
 
