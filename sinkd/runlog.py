@@ -261,7 +261,6 @@ class RunLog:
         self.blocked = None
         self.event("log_recovered", held=held)
         _log.info("log_recovered", held=held)
-        await self._drain()
 
 
 def _is_public(line: _Line) -> bool:

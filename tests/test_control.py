@@ -39,6 +39,9 @@ class Daemon:
         self.know(job)
         self.orders.append(by)
 
+    def status(self):
+        return {"in_flight": [flight.run_id for flight in self.flights]}
+
     def know(self, job):
         if job != "a":
             message = f"no job is named `{job}`"
@@ -117,6 +120,13 @@ def test_a_pause_and_its_end_are_handed_on(tmp_path):
         ended = await last_reply(data_dir, {"do": "resume", "job": "a", "by": "kim"})
         assert ended == {"done": True}
         assert daemon.orders == [Pause(9.5, "deploy", "kim"), "kim"]
+
+    served(scenario, tmp_path)
+
+
+def test_the_status_is_what_the_daemon_says(tmp_path):
+    async def scenario(_, data_dir):
+        assert await last_reply(data_dir, {"do": "status"}) == {"status": {"in_flight": []}}
 
     served(scenario, tmp_path)
 

@@ -182,6 +182,10 @@ def test_what_was_due_under_an_ended_schedule_is_missed_through_now():
     assert missed == Missed(NINE, NINE + QUARTER, 2, "draining")
 
 
+def test_a_job_that_had_no_schedule_missed_nothing():
+    assert gap(JobState(NINE - QUARTER), NINE + QUARTER, lambda _: "down") is None
+
+
 def test_an_ended_schedule_without_a_due_slot_misses_nothing():
     assert gap(settled(), NINE - 0.5, lambda _: "down") is None
     assert gap(settled(NINE + 5), NINE, lambda _: "down") is None

@@ -13,7 +13,7 @@ from sinkd.errors import LogUnusableError
 from sinkd.history import History
 from sinkd.runlog import EVENTS, LINGER_SECONDS, RESERVE, RESERVE_BYTES, RUNS, RunLog
 from sinkd.storage import Storage
-from sinkd.testing import VirtualClock, inline, run_virtual
+from sinkd.testing import DeadlockError, VirtualClock, inline, run_virtual
 
 NINE = 1_795_424_400
 SKIPPED = {"job": "a", "outcome": "skipped", "scheduled_at": "2026-11-23T09:00:00Z"}
@@ -212,6 +212,29 @@ def test_a_line_nobody_waits_for_gathers_company_and_a_claim_waits_for_none(virt
     virtual(scenario)
 
 
+def test_after_a_claim_other_lines_gather_company_again(virtual):
+    async def scenario(writer):
+        await writer.claim([claim()])
+        await asyncio.sleep(1)
+        writer.put(RUNS, SKIPPED)
+        await asyncio.sleep(LINGER_SECONDS / 2)
+        assert f"append {RUNS}" not in writer.disk.order
+        await asyncio.sleep(LINGER_SECONDS)
+        assert f"append {RUNS}" in writer.disk.order
+
+    virtual(scenario)
+
+
+def test_a_writer_without_work_never_wakes(virtual):
+    async def scenario(writer):
+        await writer.claim([claim()])
+        await writer.write(RUNS, RUN)
+        await asyncio.Event().wait()
+
+    with pytest.raises(DeadlockError):
+        virtual(scenario)
+
+
 def test_seq_goes_on_after_the_one_it_was_given(virtual):
     async def scenario(writer):
         assert await writer.write(RUNS, RUN) == 42
@@ -371,11 +394,24 @@ def test_claims_that_landed_before_the_disk_was_full_are_promised(virtual):
     virtual(scenario, room=150)
 
 
+def test_no_claim_lands_before_a_public_line_that_was_queued_before_it(virtual):
+    async def scenario(writer):
+        writer.put(RUNS, {**SKIPPED, "url": "x" * 200})
+        assert isinstance((await writer.claim([claim()]))[0], OSError)
+        writer.disk.room = None
+        await asyncio.sleep(2)
+        assert len(writer.lines(RUNS)) == 1
+        assert not (writer.disk.path / journal.FILE).exists()
+
+    virtual(scenario, room=150)
+
+
 def test_terminal_lines_go_into_the_reserve_when_the_disk_is_full(virtual):
     async def scenario(writer):
         writer.disk.reserve(RESERVE, RESERVE_BYTES)
         assert writer.disk.room == 0
         assert await writer.write(RUNS, RUN)
+        assert asyncio.get_running_loop().time() < 1  # at once, not when it is tried again
         assert writer.blocked
         assert not (writer.disk.path / RESERVE).exists()
         await writer.flush()

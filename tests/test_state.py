@@ -231,3 +231,9 @@ def test_ranges_of_two_schedules_merge_into_one_that_refuses_every_minute_betwee
 @pytest.mark.parametrize(("after", "through"), [(0, 0), (100, 40)])
 def test_an_empty_interval_has_no_unsent_slots(after, through):
     assert list(unsent((Range(60, 120, "1/0"),), "1/0", after, through)) == []
+
+
+def test_a_slot_between_those_of_another_schedule_was_not_sent():
+    sent = (Range(0, 240, "2/0"), Range(600, 600, "2/0"))
+    assert sorted(unsent(sent, "1/0", -1, 360)) == [(60, 180, 2), (300, 360, 2)]
+    assert list(unsent(sent, "1/0", 239, 240)) == []

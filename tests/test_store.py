@@ -12,6 +12,7 @@ from sinkd.errors import ConfigError, LockedError
 from sinkd.history import History
 from sinkd.instant import parse_rfc3339, rfc3339
 from sinkd.runlog import EVENTS, RESERVE, RUNS
+from sinkd.state import Pause
 from sinkd.storage import Storage
 from sinkd.store import ALIVE_SECONDS, Promise, Store
 from sinkd.testing import VirtualClock, inline, run_virtual
@@ -513,6 +514,25 @@ def test_in_a_new_directory_the_daemon_was_down(tmp_path):
         assert life.store.down(NINE) == "down"
 
     lives(look)(tmp_path)
+
+
+def test_a_pause_lasts_over_a_start_until_it_is_resumed(tmp_path):
+    held = Pause(NINE + 3600.5, "deploy", "kim")
+
+    async def pauses(life):
+        await begin(life)
+        life.store.pause("a", held)
+        await life.seen()
+
+    async def resumes(life):
+        assert life.store.states["a"].pause == held
+        life.store.resume("a")
+        await life.seen()
+
+    async def look(life):
+        assert life.store.states["a"].pause is None
+
+    lives(pauses, resumes, look)(tmp_path)
 
 
 def test_an_accepted_file_is_kept(tmp_path):
