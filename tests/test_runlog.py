@@ -474,8 +474,9 @@ def test_a_line_that_cannot_be_cut_back_is_made_unreadable_never_another_record(
         )  # a whole record but for its newline, which recovery would believe
         writer.disk.room = None
         await asyncio.sleep(2)
+        await writer.write(RUNS, SKIPPED)
         history = History(writer.disk.path)
-        assert [run["run_id"] for run in history.runs()] == ["a@1"]
+        assert [run["outcome"] for run in history.runs()] == ["success", "skipped"]
         assert history.unreadable == 1
 
     line = b'{"v":1,"seq":1,' + json.dumps(RUN, separators=(",", ":")).encode()[1:]
