@@ -148,24 +148,22 @@ class Document:
                 return key, node, False
         return key, node, True
 
-    def location(self, node: int) -> Location:
-        """Return the keys and indices that lead to a value; those of a lost value end early."""
+    def location(self, node: int) -> Location | None:
+        """Return the keys and indices that lead to a value, None when the data has lost it."""
         location: list[str | int] = []
         here = 0
         while here != node:
             children = self.children(here)
             if isinstance(children, list):
-                part: str | int = bisect.bisect_right(children, node) - 1
-                inner = children[part]
+                number = bisect.bisect_right(children, node) - 1
+                here = children[number]
+                location.append(number)
             else:
-                inner, part = max(
-                    ((value, key) for key, (_, value) in children.items() if value <= node),
-                    default=(here, ""),
-                )
-            if not inner <= node < self.following[inner] or inner == here:
-                break
-            location.append(part)
-            here = inner
+                values = ((value, key) for key, (_, value) in children.items() if value <= node)
+                here, key = max(values, default=(0, ""))
+                location.append(key)
+            if not 0 < here <= node < self.following[here]:
+                return None
         return tuple(location)
 
     def report(self, problem: Diagnostic) -> None:

@@ -183,7 +183,7 @@ def _check_headers(
 
 def _check_body(findings: Findings, place: Location, request: dict[str, Any]) -> None:
     method, body = request.get("method"), request["body"]
-    if method in _BODILESS:
+    if isinstance(method, str) and method in _BODILESS:
         message = f"a {method} request has no body"
         findings.add("SNK116", place, message, "remove it, or use `POST`", key=True)
     _check_json(findings, place, body)
@@ -251,8 +251,9 @@ def _check_integers(findings: Findings) -> None:
     """Refuse integers that people and programs read differently, as `010`, wherever they stand."""
     for node in findings.document.odd_integers[:_ODD_INTEGERS_SHOWN]:
         location = findings.document.location(node)
-        ignored = any(is_ignored(str(part)) for part in (*location[:1], *location[2:3]))
-        if location[:1] == ("$schema",) or ignored:
+        if location is None or location[:1] == ("$schema",):
+            continue
+        if any(is_ignored(str(part)) for part in (*location[:1], *location[2:3])):
             continue
         raw, value = findings.raw(location), findings.value(location)
         advice, safe = _reading(raw, value)

@@ -76,9 +76,6 @@ def read(path: Path) -> bytes:
     except FileNotFoundError:
         message = f"{path}: no such file; name the jobs file, as in `--config jobs.yaml`"
         raise UsageError(message) from None
-    except IsADirectoryError:
-        _check_is_file(path, stat.S_IFDIR)
-        raise
     except OSError as error:
         message = f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
         raise UsageError(message) from None

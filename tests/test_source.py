@@ -253,6 +253,13 @@ def test_a_regular_file_is_read_through_a_link(tmp_path):
     assert source.read(tmp_path / "jobs.yaml") == b"version: 1\n"
 
 
+def test_a_shape_that_no_rule_can_explain_still_refuses_the_file(monkeypatch):
+    monkeypatch.setattr(source.rules, "check", lambda findings: None)
+    loaded = source.load(JOB.replace("interval_minutes: 15", "at: 9:00").encode())
+    assert loaded.spec is None
+    assert [found.code for found in loaded.diagnostics] == ["SNK111"]
+
+
 def test_what_is_no_file_is_refused_with_a_sentence(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
@@ -287,7 +294,7 @@ FRAGMENTS = [
     *b"\t\n\r :-[]{}\"'#&*!|>%@`,?\x00\x85\xff09azTN~.",
     *(text.encode() for text in ("\u2028", "\u00a0", "\ufeff", "\u202e", "日", "e\u0301", "\ud7ff")),
     b"<<: *a", b"&a ", b"!!str ", b"? [a]\n: b", b"${", b"${env:", b"$${", b"\\ud800", b"\n---\n",
-    b"9" * 5000, b"0x1F", b"008", b".inf", b"name:", b"at: ", b"- name: ping\n", b"  ", b"null",
+    b": {}", b": []", b": 5", b": ~", b"9" * 5000, b"0x1F", b"008", b".inf", b"name:", b"at: ", b"- name: ping\n", b"  ", b"null",
 ]  # fmt: skip
 SEEDS = [path.read_bytes() for path in [*GOOD, *BAD] if path.stat().st_size < 3000]
 
