@@ -121,7 +121,7 @@ def audit(
         if begin < span.through
     ]
     result = Audit(
-        since=min((begin for _, begin, _ in looked_at), default=None),
+        since=min((max(span.since, since) for _, _, span in looked_at), default=None),
         until=sign.at,
         checked=sum(
             schedule.count(span.job.schedule, begin, span.through) for _, begin, span in looked_at
@@ -211,7 +211,7 @@ class _Check:
             same = sorted(group, key=lambda answer: answer.seq)
             if len(same) > 1 and not self._may_repeat(same):
                 seqs = tuple(answer.seq for answer in same)
-                yield Slots(self.name, slot, slot, len(same), seqs[:SEQS_SHOWN])
+                yield Slots(self.name, slot, slot, 1, seqs[:SEQS_SHOWN])
         for one, other in pairwise(self._ranges):
             if other.first <= one.last and not self._went_back(one, other):
                 yield self._twice(one, other)
