@@ -325,7 +325,7 @@ MISBEHAVIOURS = {
     "7 RST mid-body": over_http(resets(NINE + b"ab")),
     "8 close with no bytes": over_http(lambda connection: connection.ask()),
     "9 1 byte / 0.3 s header drip": over_http(repeats(HEAD + b"X-Drip: ", b"x", 0.3)),
-    "10 body drip": over_http(repeats(NINE, b"x", 0.3)),
+    "10 body drip": over_http(repeats(HEAD + b"\r\n", b"x", 0.3)),
     "11 endless fast body": over_http(repeats(HEAD + b"\r\n", b"x" * 65_536)),
     "12 endless chunked": over_http(repeats(CHUNKED, b"8000\r\n" + b"x" * 32_768 + b"\r\n")),
     "13 endless headers": over_http(repeats(HEAD, QUOTED * 100)),

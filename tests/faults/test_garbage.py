@@ -4,7 +4,7 @@ import asyncio
 import errno
 
 from faults.misbehaviours import CANARY, CHUNKED, HEAD, NINE
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sinkd.runner import Attempt, Direct, Runner
@@ -77,6 +77,7 @@ def answer_of(pieces, lost):
     st.lists(st.sampled_from(PIECES) | st.binary(min_size=1, max_size=9)),
     st.sampled_from(ENDS),
 )
+@example([HEAD], [b"words of the server\r\n\r\n"], None)
 def test_whatever_a_server_says_the_answer_is_one_of_the_contract(begins, pieces, lost):
     answer = answer_of(begins + pieces, lost)
     assert answer.reason in {None, "http_status", "protocol", "read"}
@@ -85,6 +86,7 @@ def test_whatever_a_server_says_the_answer_is_one_of_the_contract(begins, pieces
     if answer.error:
         assert answer.error.isprintable()
         assert answer.error.isascii()
+        assert "words of" not in answer.error
 
 
 def test_what_is_no_http_is_not_said_to_be_a_request():
