@@ -41,6 +41,7 @@ _COLLECTIONS: Final = {
     "request": "write `{url: …}`",
     "headers": "write `Name: value`, a line each",
 }
+_NOTHING: Final = {**_COLLECTIONS, "jobs": "write `jobs: []` for no jobs"}
 
 
 def explain(
@@ -214,9 +215,7 @@ def _collection(findings: Findings, location: Location, kind: str) -> None:
     if name.isdecimal():
         label = "write `- name:` and the other fields below it"
     elif value is None:
-        label = (
-            "write `jobs: []` for no jobs" if name == "jobs" else "nothing here: remove the line"
-        )
+        label = _NOTHING.get(name, "nothing here: remove the line")
     elif isinstance(value, str):
         label, text = _meant_collection(name, value, label)
     fix = _replace(findings, location, text, safe=what == "list") if text else None
@@ -257,6 +256,8 @@ def _text(findings: Findings, location: Location) -> None:
     fix = None
     if value is None:
         label = "nothing here: write a text, or remove the line"
+    elif location[-1] == "signing_secret":
+        label = "write `${env:NAME}`"
     elif isinstance(value, dict | list):
         label = "not a mapping" if isinstance(value, dict) else "not a list"
     else:
