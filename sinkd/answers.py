@@ -1,6 +1,6 @@
-"""The JSON objects that `why`, `audit` and `status` answer with; their schemas are made of these.
+"""The JSON objects that commands and the daemon answer with; schemas are made of these.
 
-A field is always there, null where there is nothing to say; `second` alone may be absent.
+A field is always there, null where there is nothing to say, but for those that are marked.
 """
 
 from typing import Annotated, Literal, NotRequired
@@ -98,3 +98,75 @@ class Status(TypedDict):
     jobs: Jobs | None
     in_flight: Annotated[list[str], Field(description="Run ids.")]
     tzdata: str | None
+
+
+class RunningConfig(TypedDict):
+    """The jobs file that a daemon runs (`/api/v1/config`), references unresolved."""
+
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the text.")]
+    commit: str | None
+    text: Annotated[str, Field(description="The accepted file, which says all that runs.")]
+    paused: list[Paused]
+
+
+class RunsPerDay(TypedDict):
+    """The slots of the next 7 days divided by 7, with one decimal."""
+
+    before: float
+    after: float
+
+
+class FieldChange(TypedDict):
+    """A field of a job that differs, named by its path in the file."""
+
+    field: str
+    change: Literal["added", "changed", "removed"]
+    before: Annotated[
+        NotRequired[bool | float | str | list[str] | None],
+        Field(description="Both values are absent for headers, bodies and queries."),
+    ]
+    after: NotRequired[bool | float | str | list[str] | None]
+
+
+# `from` is a keyword, so this one cannot be written as a class.
+PlannedJob = TypedDict(
+    "PlannedJob",
+    {
+        "job": str,
+        "from": Annotated[NotRequired[str], Field(description="Of a renamed job: its old name.")],
+        "fields": Annotated[
+            NotRequired[list[FieldChange]], Field(description="Of a changed or renamed job.")
+        ],
+        "schedule": Annotated[str, Field(description="In words.")],
+        "method": str,
+        "url": Annotated[str, Field(description="Up to `?`, references unresolved.")],
+        "enabled": bool,
+        "runs_per_day": RunsPerDay,
+        "next_run_at": Annotated[Time | None, Field(description="null: it runs no more.")],
+        "first_new_at": Annotated[
+            Time | None, Field(description="The first slot that is new, if there is one in 7 days.")
+        ],
+        "first_dropped_at": Annotated[
+            Time | None,
+            Field(description="The first slot that is gone, if there is one in 7 days."),
+        ],
+        "new_host": Annotated[str | None, Field(description="A host no job used before.")],
+        "receives": Annotated[
+            list[str], Field(description="References that the job's host did not get before.")
+        ],
+        "needs": Annotated[list[str], Field(description="References that no job had before.")],
+    },
+)
+PlannedJob.__doc__ = "A job that differs: as it will be, or as it was when it is removed."
+
+
+class Plan(TypedDict):
+    """What a jobs file changes."""
+
+    added: list[PlannedJob]
+    changed: list[PlannedJob]
+    removed: list[PlannedJob]
+    renamed: list[PlannedJob]
+    unchanged: Annotated[int, Field(ge=0)]
+    runs_per_day: RunsPerDay
+    paused: Annotated[NotRequired[list[Paused]], Field(description="Against a daemon only.")]

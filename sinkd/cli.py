@@ -467,7 +467,9 @@ def import_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     "sinkd schema jobs > jobs.schema.json", "sinkd schema jobs --check schemas/jobs.schema.json"
 )
 @click.argument(
-    "name", type=click.Choice(["jobs", "run", "event", "why", "audit", "status"]), default="jobs"
+    "name",
+    type=click.Choice(["jobs", "run", "event", "plan", "why", "audit", "status"]),
+    default="jobs",
 )
 @click.option(
     "--check",

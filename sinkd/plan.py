@@ -9,9 +9,10 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias
+from functools import cache
+from typing import Final, Literal, TypeAlias
 
-from sinkd import grammar
+from sinkd import answers, grammar
 from sinkd.grammar import Reference
 from sinkd.instant import DAY, MINUTE, rfc3339
 from sinkd.load import load_by_minute
@@ -84,10 +85,10 @@ class Difference:
 class Entry:
     """A job that differs, and what follows; it has no `before` when added, no `after` when removed.
 
-    `job` is the one that there is, or will be where both are. The next slots are None while the job is absent or disabled. `first_new` and `first_dropped`
-    are the first slots of the next 7 days that only the one side has. `new_host` is a host that no
-    job named before, `receives` the references that were not sent to the job's host before, and
-    `needs` those that no job had.
+    `job` is the one of both that is newer. The next slots are None while the job is absent or
+    disabled. `first_new` and `first_dropped` are the first slots that only the one side has, None
+    without such a slot in 7 days. `new_host` is a host that no job named before, `receives` are
+    the references that were not sent to the job's host before, `needs` those that no job had.
     """
 
     job: Job
@@ -265,10 +266,11 @@ def _request_text(job: Job) -> str:
 
 
 class _Known:
-    """What all jobs of the spec before name and send: what is new is new against all of them."""
+    """The hosts and references of all jobs before: what is new is new against all of them."""
 
     def __init__(self, before: Spec, now: int) -> None:
         self._now = now
+        self._first_missing = cache(_first_missing)  # many jobs share a schedule
         self._known = {reference for job in before.jobs.values() for reference in job.references}
         self._sent: defaultdict[str, set[Reference]] = defaultdict(set)
         for job in before.jobs.values():
@@ -287,8 +289,8 @@ class _Known:
             runs_after=_runs_per_day(after, now),
             next_before=next_slot(old, now) if old else None,
             next_after=next_slot(new, now) if new else None,
-            first_new=_first_missing(new, old, now),
-            first_dropped=_first_missing(old, new, now),
+            first_new=self._first_missing(new, old, now),
+            first_dropped=self._first_missing(old, new, now),
             new_host=None if host in self._sent else host,
             receives=_without(job.request.references, self._sent.get(host, ())),
             needs=_without(job.references, self._known),
@@ -312,38 +314,39 @@ def _runs_per_day(job: Job | None, now: float) -> float:
 
 
 def _first_missing(schedule: Schedule | None, other: Schedule | None, now: int) -> int | None:
-    """Return the first slot of the next 7 days that the other schedule has not."""
+    """Return the first slot that the other schedule has not, None without one in 7 days."""
     if schedule is None or schedule == other:
         return None
+    if other is None:
+        return next_slot(schedule, now)
     coming = slots(schedule, now, now + 7 * DAY)
-    return next((slot for slot in coming if not other or latest_slot(other, slot) != slot), None)
+    return next((slot for slot in coming if latest_slot(other, slot) != slot), None)
 
 
 def _host(job: Job) -> str:
     return grammar.target(job.request.url).host.lower()
 
 
-def as_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as the manual declares it; runs per day have one decimal."""
-    lists = {name: getattr(plan, name) for name in ("added", "changed", "removed", "renamed")}
+def as_json(plan: Plan) -> answers.Plan:
+    """Return a plan as `schemas/plan.schema.json` describes it."""
     return {
-        **{name: [_entry_json(entry) for entry in entries] for name, entries in lists.items()},
+        "added": [_entry_json(entry) for entry in plan.added],
+        "changed": [_entry_json(entry) for entry in plan.changed],
+        "removed": [_entry_json(entry) for entry in plan.removed],
+        "renamed": [_entry_json(entry) for entry in plan.renamed],
         "unchanged": plan.unchanged,
         "runs_per_day": _runs_json(plan.runs_before, plan.runs_after),
     }
 
 
-def _runs_json(before: float, after: float) -> dict[str, float]:
+def _runs_json(before: float, after: float) -> answers.RunsPerDay:
     return {"before": round(before, 1), "after": round(after, 1)}
 
 
-def _entry_json(entry: Entry) -> dict[str, Any]:
+def _entry_json(entry: Entry) -> answers.PlannedJob:
     job, was = entry.job, entry.before
-    both = entry.before and entry.after
-    return {
+    planned: answers.PlannedJob = {
         "job": job.name,
-        **({"from": was.name} if was and was.name != job.name else {}),
-        **({"fields": [_difference_json(each) for each in entry.differences]} if both else {}),
         "schedule": describe(job.schedule),
         "method": job.request.method,
         "url": job.request.public_url,
@@ -356,11 +359,22 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "receives": [str(reference) for reference in entry.receives],
         "needs": [str(reference) for reference in entry.needs],
     }
+    if was and was.name != job.name:
+        planned["from"] = was.name
+    if was and entry.after:
+        planned["fields"] = [_field_json(found) for found in entry.differences]
+    return planned
 
 
-def _difference_json(found: Difference) -> dict[str, Any]:
-    values = {"before": found.before, "after": found.after} if found.is_shown else {}
-    return {"field": found.field, "change": found.kind, **values}
+def _field_json(found: Difference) -> answers.FieldChange:
+    change: answers.FieldChange = {"field": found.field, "change": found.kind}
+    if found.is_shown:
+        change["before"], change["after"] = map(_value_json, (found.before, found.after))
+    return change
+
+
+def _value_json(value: Value | None) -> bool | float | str | list[str] | None:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _time_json(slot: int | None) -> str | None:

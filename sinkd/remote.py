@@ -13,13 +13,15 @@ Only the standard library is used here: an HTTP client costs a light command 150
 import urllib.error
 import urllib.request
 from http.client import HTTPException
-from typing import Annotated, Final
+from typing import Final, NamedTuple
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import TypeAdapter
 
+from sinkd.answers import RunningConfig
 from sinkd.errors import UsageError
 from sinkd.grammar import url_flaw
+from sinkd.instant import parse_rfc3339
+from sinkd.state import Pause
 from sinkd.terminal import escape
 
 PATH: Final = "/api/v1/config"
@@ -27,22 +29,12 @@ TIMEOUT_SECONDS: Final = 10
 _LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 
-class Paused(TypedDict):
-    """A job that is held (T10)."""
+class Running(NamedTuple):
+    """The jobs file that a daemon runs, and the jobs that people hold."""
 
-    job: str
-    until: AwareDatetime
-    reason: str
-    by: str
-
-
-class RunningConfig(TypedDict):
-    """The jobs file that a daemon runs, and who holds which job."""
-
-    revision: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    commit: str | None
+    revision: str
     text: str
-    paused: list[Paused]
+    pauses: dict[str, Pause]
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -52,17 +44,22 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Return no further request."""
 
 
-def fetch_config(url: str, token: str | None = None) -> RunningConfig:
+def fetch_config(url: str, token: str | None = None) -> Running:
     """Return what the daemon at this URL runs; UsageError, with the fix, when it does not say."""
     if flaw := url_flaw(url):
         message = f"the daemon's URL cannot be used: {flaw.message}"
         raise UsageError(message)
     data = _answer(url.rstrip("/") + PATH, token)
     try:
-        return TypeAdapter(RunningConfig).validate_json(data)
-    except ValidationError:
+        config = TypeAdapter(RunningConfig).validate_json(data)
+        pauses = {
+            each["job"]: Pause(parse_rfc3339(each["until"]), each["reason"], each["by"])
+            for each in config["paused"]
+        }
+    except ValueError:  # pydantic's ValidationError is one
         message = f"{url} answers, but not as a sinkd daemon does: is this its address?"
         raise UsageError(message) from None
+    return Running(config["revision"], config["text"], pauses)
 
 
 def _answer(url: str, token: str | None) -> bytes:

@@ -1,15 +1,20 @@
 """What differs between two specs, and what follows: runs, hosts, references, new names."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pydantic_core import to_json
 
+from sinkd import schemas
 from sinkd.instant import parse_rfc3339, rfc3339
 from sinkd.plan import Difference, as_json, compare, differences
 from sinkd.spec import Daily, Interval, Job, Request, Spec
 
+PLAN = Draft202012Validator(schemas.schema("plan"))
 NOW = parse_rfc3339("2026-11-23T10:02:40Z")
 REQUEST = Request("https://api.example.com/a?key=1", headers=(("X-A", "1"), ("X-B", "2")))
 JOB = Job("a", Interval(15, 5), REQUEST, 60, 450)
@@ -177,7 +182,7 @@ def test_every_job_is_in_exactly_one_list_and_the_runs_add_up(before, after, now
     gained = sum(entry.runs_after - entry.runs_before for entry in plan.entries)
     assert plan.runs_after - plan.runs_before == pytest.approx(gained)
     for entry in plan.entries:
-        assert entry.first_new is None or now < entry.first_new <= now + 7 * 86_400
+        assert entry.first_new is None or now < entry.first_new
         assert entry.first_dropped is None or entry.runs_before > 0
 
 
@@ -246,6 +251,13 @@ def test_the_first_slots_that_come_and_go_are_named(before, after, expected):
     assert slots(plan.entries[0]) == expected
 
 
+def test_a_weekly_job_shows_its_first_run_also_when_that_is_over_7_days_away():
+    weekly = replace(JOB, schedule=Daily(("09:00",), "America/New_York", ("mon",)))
+    now = parse_rfc3339("2026-10-26T13:00Z")  # the clocks go back on Sunday
+    (entry,) = compare(spec(), spec(weekly), now).added
+    assert entry.first_new - now == 7 * 86_400 + 3600
+
+
 def test_a_job_that_was_disabled_drops_no_run_when_it_is_removed():
     (entry,) = compare(spec(replace(JOB, enabled=False)), spec(), NOW).removed
     assert (entry.first_dropped, entry.runs_before) == (None, 0)
@@ -297,6 +309,11 @@ def test_a_host_that_only_a_disabled_job_names_is_not_new_when_it_is_enabled():
     assert of_hosts([disabled], replace(disabled, enabled=True))[0] is None
 
 
+@given(SPECS, SPECS, INSTANTS)
+def test_json_is_what_its_schema_says(before, after, now):
+    PLAN.validate(json.loads(to_json(as_json(compare(before, after, now)))))
+
+
 def test_json_has_the_shape_of_the_manual():
     before = spec(JOB, replace(JOB, name="same"), sends("gone.example.com", name="gone"))
     after = spec(of_request(body="x"), replace(JOB, name="same"), sends("new.example.com"))
@@ -307,6 +324,7 @@ def test_json_has_the_shape_of_the_manual():
     assert (shown["unchanged"], shown["runs_per_day"]) == (1, {"before": 288.0, "after": 288.0})
     renamed = as_json(compare(spec(JOB), spec(replace(JOB, name="b")), NOW))["renamed"]
     assert (renamed[0]["job"], renamed[0]["from"]) == ("b", "a")
+    assert set(renamed[0]) == set(PLAN.schema["$defs"]["PlannedJob"]["properties"])
 
 
 def test_runs_a_day_have_one_decimal():

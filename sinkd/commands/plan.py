@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from sinkd import diagnostics, source
+from sinkd.answers import Paused
 from sinkd.clock import SystemClock
 from sinkd.commands import plan_sides
 from sinkd.commands.plan_markdown import markdown
@@ -40,7 +41,10 @@ def run_command(
     if output_format == "json":
         from pydantic_core import to_json
 
-        click.echo(to_json({**as_json(plan), **_pauses_json(before)}, indent=2))
+        answer = as_json(plan)
+        if before.is_daemon:
+            answer["paused"] = _paused(before)
+        click.echo(to_json(answer, indent=2))
     else:
         lines = markdown if output_format == "markdown" else text
         show(lines(plan, before, after), color=settings.use_color(sys.stdout))
@@ -65,10 +69,8 @@ def _specs(sides: Sequence[Side], *, color: bool) -> list[Spec]:
     return specs
 
 
-def _pauses_json(side: Side) -> dict[str, Any]:
-    """Return the jobs that a daemon holds, as a further field of the plan."""
-    held = [
+def _paused(side: Side) -> list[Paused]:
+    return [
         {"job": job, "until": rfc3339(int(pause.until)), "reason": pause.reason, "by": pause.by}
         for job, pause in side.pauses.items()
     ]
-    return {"paused": held} if side.is_daemon else {}

@@ -34,7 +34,8 @@ _GIT_SECONDS: Final = 30
 class Side:
     """One side: how people call it, how diagnostics call its file, and its bytes.
 
-    `version` is a short commit, or the beginning of the revision where there is none. `pauses` are the jobs that a daemon holds.
+    `version` is a short commit, or the beginning of the revision where there is none.
+    `pauses` are the jobs that a daemon holds.
     """
 
     name: str
@@ -89,7 +90,7 @@ def _merge_base(root: Path | None, path: Path) -> Side:
         )
         raise UsageError(message)
     branch = _default_branch(root)
-    name = branch.removeprefix("refs/").removeprefix("remotes/").removeprefix("heads/")
+    name = re.sub("^refs/(remotes|heads)/", "", branch)
     commit = _ask_text(root, "merge-base", "HEAD", branch)
     if commit is None:
         message = f"HEAD and {name} have no commit in common"
@@ -154,12 +155,9 @@ def _running(url: str, token_file: Path | None) -> Side:
     """Return the jobs file that a daemon runs, and the jobs that it holds."""
     from sinkd.remote import fetch_config
 
-    config = fetch_config(url, _token(token_file) if token_file else None)
-    pauses = {
-        each["job"]: Pause(each["until"].timestamp(), each["reason"], each["by"])
-        for each in config["paused"]
-    }
-    return Side(url, url, config["text"].encode(), config["revision"][:12], pauses, is_daemon=True)
+    running = fetch_config(url, _token(token_file) if token_file else None)
+    data, version = running.text.encode(), running.revision[:12]
+    return Side(url, url, data, version, running.pauses, is_daemon=True)
 
 
 def _token(path: Path) -> str:

@@ -115,13 +115,14 @@ def _blocks(plan: Plan) -> Iterator[str]:
     heads = [_head(entry) for entry in plan.entries]
     in_columns = [head for head in heads if len(head) > 1]
     lines = iter(align(in_columns, "<<<", gap=_GAP))
-    columns = [max(map(width, cells)) + len(_GAP) for cells in zip(*in_columns, strict=True)]
-    first = columns[0] if columns else 0
-    second = columns[1] if columns else 0
+    names, schedules = (
+        max((width(head[column]) for head in in_columns), default=0) + len(_GAP)
+        for column in (0, 1)
+    )
     for entry, head in zip(plan.entries, heads, strict=True):
         line = next(lines) if len(head) > 1 else head[0]
         yield click.style(f"  {line}", fg=_COLORS[line[0]])
-        yield from _details(list(_rows(entry, plan.now)), first - 4, second)
+        yield from _details(list(_rows(entry, plan.now)), names + 2 - len(_INDENT), schedules)
         yield ""
 
 
@@ -171,7 +172,7 @@ def _end(entry: Entry, now: int) -> str:
 
 def _beginning(entry: Entry, now: int) -> _Row:
     if entry.first_new is None:
-        return _Row("disabled: no runs" if not entry.job.enabled else "no runs within 7 days")
+        return _Row("disabled: no runs")
     return _Row(
         "first run", f"{first_run(entry.first_new, now)}; {number(entry.runs_after)} runs a day"
     )
