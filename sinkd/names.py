@@ -94,7 +94,7 @@ def explain(findings: Findings, unknown: Iterable[Location], missing: Iterable[L
         elif home := _home(mapping, word):
             misplaced[mapping, home].append(location)
             answered.add((*mapping, home.key))
-        elif known := _explain_unknown(findings, location, word):
+        elif known := _explain_unknown(findings, location, word, answered):
             answered.add((*mapping, known))
     for (_, home), locations in misplaced.items():
         _explain_misplaced(findings, home, locations)
@@ -187,7 +187,9 @@ def _flow(value: object) -> str:
     return f'"{value}"' if ":" in str(value) else str(value)
 
 
-def _explain_unknown(findings: Findings, location: Location, word: str) -> str | None:
+def _explain_unknown(
+    findings: Findings, location: Location, word: str, answered: set[Location]
+) -> str | None:
     """Add the finding, and return the field that was meant."""
     mapping, key = location[:-1], str(location[-1])
     known = fields(mapping)
@@ -206,7 +208,7 @@ def _explain_unknown(findings: Findings, location: Location, word: str) -> str |
     if meant is None:
         label = "known here: " + ", ".join(f"`{name}`" for name in known)
         findings.add("SNK101", location, message, label, key=True)
-    elif meant in findings.value(mapping):
+    elif meant in findings.value(mapping) or (*mapping, meant) in answered:
         findings.add("SNK101", location, message, f"`{meant}` is set already", key=True)
     else:
         fix = Edit(findings.span(location, key=True), meant, safe)

@@ -163,6 +163,12 @@ def test_more_problems_than_anybody_reads_are_cut_and_the_file_stays_refused():
     assert places == sorted(places)
 
 
+def test_two_words_for_one_field_are_not_both_renamed():
+    text = JOB.replace("url:", "uri: https://h/, endpoint:")
+    found = source.load(text.encode()).diagnostics
+    assert [found.fix is not None for found in found] == [True, False]
+
+
 def test_warnings_never_hide_an_error():
     job = "  - {name: J, schedule: {interval_minutes: 7}, request: {url: https://h/}}\n"
     text = "version: 1\njobs:\n" + "".join(job.replace("J", f"j-{n}") for n in range(1500))
