@@ -254,7 +254,8 @@ class Daemon:
 
     async def _nap(self) -> None:
         """Sleep until the next slot, a nudge, or a second, whichever is first (T1)."""
-        upcoming = self.upcoming
+        # While the log is blocked a slot that is due stays due: it must not keep the loop awake.
+        upcoming = None if self.store.log.blocked else self.upcoming
         left = upcoming[0] - self.clock.wall() if upcoming else self.nap_seconds
         seconds = min(self.nap_seconds, max(0.0, left))
         with contextlib.suppress(TimeoutError):
