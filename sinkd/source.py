@@ -46,7 +46,6 @@ PROBLEMS_SHOWN: Final = 20
 _CATCH_UP_FLOOR_SECONDS: Final = 5  # T3
 _IGNORE = re.compile(r"# *sinkd: *ignore\[([A-Z0-9, ]+)\]")
 _KINDS = (
-    (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
@@ -75,6 +74,9 @@ def read(path: Path) -> bytes:
             data = file.read(SIZE_LIMIT_BYTES + 1)
     except FileNotFoundError:
         message = f"{path}: no such file; name the jobs file, as in `--config jobs.yaml`"
+        raise UsageError(message) from None
+    except IsADirectoryError:
+        message = f"{path} is a directory; a jobs file is a regular file"
         raise UsageError(message) from None
     except OSError as error:
         message = f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
