@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sinkd import journal
 from sinkd.errors import LogUnusableError
@@ -499,7 +500,7 @@ def test_a_claim_that_cannot_be_cut_back_counts_as_damaged(virtual):
 
 def test_when_there_is_space_again_the_log_goes_on_by_itself_and_tells_it(virtual):
     async def scenario(writer):
-        writing = asyncio.create_task(writer.write(RUNS, RUN))
+        writing = asyncio.gather(writer.write(RUNS, RUN), writer.write(RUNS, SKIPPED))
         await asyncio.sleep(10.5)
         assert writer.blocked
         writer.disk.room = 10 * RESERVE_BYTES
@@ -511,10 +512,24 @@ def test_when_there_is_space_again_the_log_goes_on_by_itself_and_tells_it(virtua
         failed, recovered = writer.lines(EVENTS)
         assert (failed["event"], failed["errno"]) == ("log_failed", "ENOSPC")
         assert failed["at"] == "2026-11-23T09:00:00.020Z"
-        assert (recovered["event"], recovered["held"]) == ("log_recovered", 1)
+        assert (recovered["event"], recovered["held"]) == ("log_recovered", 2)
         assert recovered["at"] == "2026-11-23T09:00:11.020Z"
 
     virtual(scenario, room=10)
+
+
+def test_a_blocked_log_is_said_at_once_and_each_minute(virtual):
+    async def scenario(writer):
+        await writer.claim([claim()])
+        await asyncio.sleep(150)
+        writer.disk.room = None
+        await asyncio.sleep(2)
+
+    with capture_logs() as logs:
+        virtual(scenario, room=10)
+    told = [(log["log_level"], log["event"], log.get("errno")) for log in logs]
+    failed = ("error", "log_failed", "ENOSPC")
+    assert told == [failed, failed, failed, ("info", "log_recovered", None)]
 
 
 def test_the_log_stays_blocked_until_the_reserve_fits_again_and_as_much_beside_it(virtual):
