@@ -338,7 +338,9 @@ def test_a_job_below_fail_under_ends_with_1(report, capsys):
 
 def test_an_unknown_job_is_answered_with_the_nearest_name(report):
     write(day())
-    with pytest.raises(UsageError, match=r"no job is named `refesh-cache`.*did you mean `refresh-cache`"):
+    with pytest.raises(
+        UsageError, match=r"no job is named `refesh-cache`.*did you mean `refresh-cache`"
+    ):
         report("refesh-cache")
     with pytest.raises(UsageError, match="`sinkd report` lists all"):
         report("zzz")
