@@ -127,16 +127,16 @@ def _interrupted(scene: Scene, run: Run) -> Iterator[str]:
         yield "A longer `--drain-seconds` gives runs more time to end."
     else:
         yield "It was claimed, and sinkd ended without a word before its end was recorded."
-        yield from _end_of_life(scene, run["seq"])
+        # Its line is the first that the next start writes.
+        yield from _end_of_life(scene, scene.next(run["seq"], "started"))
     yield (
         "Whether the request arrived is not known, and it is never sent again: ask the server "
         f"for the Idempotency-Key {run.get('run_id')}."
     )
 
 
-def _end_of_life(scene: Scene, before: int) -> Iterator[str]:
-    """Say how the daemon ended that was there before a line, and when the next one came."""
-    started = scene.last(before, "started") or scene.next(before, "started")
+def _end_of_life(scene: Scene, started: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say how the daemon ended that was there before a start, and when that was."""
     if started is None:
         return
     ended = scene.last(started["seq"], "stopped", "unclean_stop", "started")
@@ -217,12 +217,12 @@ _SKIPPED: Final = {"overlap": _overlap, "capacity": _capacity, "paused": _paused
 
 def _down(scene: Scene, run: Run) -> Iterator[str]:
     yield "sinkd was down."
-    yield from _end_of_life(scene, run["seq"])
+    yield from _end_of_life(scene, scene.last(run["seq"], "started"))
 
 
 def _draining(scene: Scene, run: Run) -> Iterator[str]:
     yield "sinkd was stopping, and then starts nothing new."
-    yield from _end_of_life(scene, run["seq"])
+    yield from _end_of_life(scene, scene.last(run["seq"], "started"))
 
 
 def _suspended(scene: Scene, run: Run) -> Iterator[str]:
