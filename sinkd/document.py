@@ -90,6 +90,10 @@ class Document:
         end_line = max(line, bisect.bisect_right(lines, end))
         return Span(line, start - lines[line - 1] + 1, end_line, end - lines[end_line - 1] + 1)
 
+    def offset(self, line: int, column: int) -> int:
+        """Return where in the text a line's column stands, both counted from 1."""
+        return self.line_starts[line - 1] + column - 1
+
     def line(self, number: int) -> str:
         """Return a line, counted from 1, without its break."""
         starts = self.line_starts

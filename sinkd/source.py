@@ -12,6 +12,7 @@ import itertools
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,33 @@ def read(path: Path) -> bytes:
         message = f"{path} is larger than 16 MiB, the most that a jobs file may have"
         raise UsageError(message)
     return data
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a jobs file at once, keeping its mode and owner; through a symlink, the file itself.
+
+    Raises UsageError when it cannot be written; then the old file stands untouched.
+    """
+    new = None
+    try:
+        target = path.resolve(strict=True)
+        old = target.stat()
+        _check_is_file(path, old.st_mode)
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            new = Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.chmod(stat.S_IMODE(old.st_mode))
+        if new.stat()[stat.ST_UID : stat.ST_GID + 1] != (old.st_uid, old.st_gid):
+            os.chown(new, old.st_uid, old.st_gid)
+        new.replace(target)
+    except OSError as error:
+        message = f"{path} cannot be written: {(error.strerror or str(error)).lower()}"
+        raise UsageError(message) from None
+    finally:
+        if new:
+            new.unlink(missing_ok=True)
 
 
 def _check_is_file(path: Path, mode: int) -> None:
