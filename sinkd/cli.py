@@ -152,7 +152,10 @@ def sinkd(context: click.Context) -> None:
     type=click.Path(readable=False, path_type=Path, allow_dash=True),
     metavar="[FILE...]",
 )
-@_output_format(type=click.Choice(["text", "concise", "json"]), default="text")
+@_output_format(
+    type=click.Choice(["text", "concise", "json", "github", "gitlab", "sarif", "rdjson"]),
+    default="text",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.pass_obj

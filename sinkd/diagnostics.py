@@ -150,9 +150,14 @@ def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [replace(diagnostic, severity="error") for diagnostic in diagnostics]
 
 
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a text as spans count them, without their breaks."""
+    return _LINE_BREAK.split(text)
+
+
 def as_text(path: str, text: str, diagnostics: Collection[Diagnostic], *, color: bool) -> str:
     """Return the diagnostics of one file for a terminal, each with its lines, and a summary."""
-    lines = _LINE_BREAK.split(text)
+    lines = split_lines(text)
     paint = _paint if color else _plain
     path = harmless(path)
     blocks = [_block(path, lines, diagnostic, paint) for diagnostic in diagnostics]

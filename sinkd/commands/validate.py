@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from sinkd.cli import Settings
 
 
-class _Checked(NamedTuple):
-    """One file: its name, its text, what it means and what was found in it."""
+class Checked(NamedTuple):
+    """One file: its name, its bytes, what they mean and what was found in them."""
 
     path: str
-    text: str
+    data: bytes
     spec: Spec | None
     found: list[Diagnostic]
+
+    @property
+    def text(self) -> str:
+        """The text that lines and columns count, without a byte order mark."""
+        return self.data.decode("utf-8-sig", "replace")
 
     @property
     def has_errors(self) -> bool:
@@ -48,26 +53,28 @@ def run_command(
         except UsageError as error:
             click.echo(f"sinkd: {error}", err=True)
             code = error.exit_code
-    if output_format == "json":
-        from pydantic_core import to_json
-
-        listed = {file.path: file.found for file in checked}
-        click.echo(to_json(diagnostics.as_json(listed), indent=2))
-    else:
+    if output_format in {"text", "concise", "github"}:
         color = settings.use_color(sys.stdout)
-        for file in checked:
-            if text := _text(file, output_format, quiet=quiet, color=color):
-                click.echo(text, color=color)
+        texts = [_text(file, output_format, quiet=quiet, color=color) for file in checked]
+        text = "\n".join(filter(None, texts))
+        if output_format == "github":
+            from sinkd.commands import validate_github
+
+            text = validate_github.render(checked, text)
+        if text:
+            click.echo(text, color=color)
+    else:
+        click.echo(_document(checked, output_format))
     return code or int(any(file.has_errors for file in checked))
 
 
-def _check(path: Path, *, strict: bool) -> _Checked:
+def _check(path: Path, *, strict: bool) -> Checked:
     data = _standard_input() if str(path) == "-" else source.read(path)
     loaded = source.load(data, str(path))
     found = list(loaded.diagnostics)
     if strict:
         found = diagnostics.strict(found)
-    return _Checked(str(path), data.decode("utf-8-sig", "replace"), loaded.spec, found)
+    return Checked(str(path), data, loaded.spec, found)
 
 
 def _standard_input() -> bytes:
@@ -78,7 +85,29 @@ def _standard_input() -> bytes:
     return data
 
 
-def _text(file: _Checked, output_format: str, *, quiet: bool, color: bool) -> str:
+def _document(files: list[Checked], output_format: str) -> str:
+    """Return what was found in all files as one document for a program."""
+    match output_format:
+        case "gitlab":
+            from sinkd.commands import validate_gitlab
+
+            return validate_gitlab.render(files)
+        case "sarif":
+            from sinkd.commands import validate_sarif
+
+            return validate_sarif.render(files)
+        case "rdjson":
+            from sinkd.commands import validate_rdjson
+
+            return validate_rdjson.render(files)
+        case _:
+            from pydantic_core import to_json
+
+            found = diagnostics.as_json({file.path: file.found for file in files})
+            return to_json(found, indent=2).decode()
+
+
+def _text(file: Checked, output_format: str, *, quiet: bool, color: bool) -> str:
     if file.found and output_format == "concise":
         return diagnostics.as_concise(file.path, file.found)
     if file.found:
