@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _ANNOTATIONS: Final = 10
 _SUMMARY_CHARACTERS: Final = 200_000  # GitHub refuses a summary above 1 MiB
 _NAME_CHARACTERS: Final = 63
-_IN_MESSAGE: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
-_IN_PROPERTY: Final = {**_IN_MESSAGE, ":": "%3A", ",": "%2C"}
+_IN_MESSAGE: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_IN_PROPERTY: Final = _IN_MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 def render(files: "Sequence[Checked]", text: str) -> str:
@@ -63,15 +63,13 @@ def _annotation(place: Placed) -> str:
     if span.line == span.end_line:  # GitHub refuses columns of several lines
         properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"{found.code} {found.message}"
-    said = ",".join(f"{key}={_escape(value, _IN_PROPERTY)}" for key, value in properties.items())
+    said = ",".join(
+        f"{key}={str(value).translate(_IN_PROPERTY)}" for key, value in properties.items()
+    )
     message = "\n".join(advice(found)) or found.message
     if found.job is not None:
         message = f"Job {quoted(found.job, _NAME_CHARACTERS)[1:-1]}: {message}"
-    return f"::{found.severity} {said}::{_escape(message, _IN_MESSAGE)}"
-
-
-def _escape(value: object, table: dict[str, str]) -> str:
-    return str(value).translate(str.maketrans(table))
+    return f"::{found.severity} {said}::{message.translate(_IN_MESSAGE)}"
 
 
 def _append_summary(text: str) -> bool:

@@ -38,7 +38,7 @@ def _diagnostics(file: "Checked") -> list[dict[str, Any]]:
 def _diagnostic(
     path: str, found: Diagnostic, place: Callable[[Span], dict[str, dict[str, int]]]
 ) -> dict[str, Any]:
-    result = {
+    result: dict[str, Any] = {
         "message": "\n".join([found.message, *advice(found)]),
         "location": {"path": path, "range": place(found.span)},
         "severity": found.severity.upper(),
