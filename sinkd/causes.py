@@ -113,9 +113,9 @@ def _answer(run: Run) -> str:
     took = "" if duration_ms is None else f" after {duration_ms / 1000:.2f} s"
     if run["outcome"] == "success" or run.get("reason") == "http_status":
         return f"the server answered {status}{took}"
-    where = f" in the phase `{phase}`" if phase else ""
-    told = f": {error}" if error else ""
-    return f"it failed with `{run.get('reason')}`{where}{took}{told}"
+    reason = run.get("reason", "unknown")
+    where = f" in the phase `{phase}`" if phase not in {None, reason} else ""
+    return f"it failed with `{reason}`{where}{took}{f': {error}' if error else ''}"
 
 
 def _interrupted(scene: Scene, run: Run) -> Iterator[str]:

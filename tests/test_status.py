@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import socket
 
 import httpx
 import jsonschema
@@ -238,6 +239,16 @@ def test_a_daemon_that_holds_the_lock_and_stands_still_is_a_finding(status, tmp_
         assert command.run_command(Settings(data_dir=tmp_path), **options) == 1
 
 
+def test_a_daemon_that_keeps_its_socket_waiting_is_a_finding(status, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_PATIENCE_SECONDS", 0.05)
+    live(tmp_path)
+    with held(tmp_path), socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / control.FILE))
+        listening.listen()
+        code, _, text = status()
+    assert (code, "does not answer" in text) == (1, True)
+
+
 # --- asked over the control socket
 
 
@@ -298,7 +309,7 @@ def test_what_the_daemon_says_goes_before_what_the_files_say(status, tmp_path, m
     live(tmp_path, env={})
     told = {"jobs": {"enabled": 7, "disabled": 0}, "next": [1795428900, "poll"]}
     told |= {"in_flight": ["poll@x"], "secrets_missing": [], "log_unwritable": None}
-    monkeypatch.setattr(command, "_ask", lambda data_dir: told)
+    monkeypatch.setattr(command, "_ask", lambda data_dir: (told, True))
     with held(tmp_path):
         code, found, text = status()
     assert (code, found["jobs"]["enabled"], found["in_flight"]) == (0, 7, ["poll@x"])

@@ -66,7 +66,7 @@ def _read(data_dir: Path, now: float, *, alive: bool) -> _State:
     """Read the files, and ask the daemon for what only it knows."""
     replay = read_journal(data_dir)
     events = read_events(History(data_dir))
-    told = _ask(data_dir) if alive else {}
+    told, answers_in_time = _ask(data_dir) if alive else (None, True)
     started = next((event for event in reversed(events) if event["event"] == "started"), None)
     accepted = next(
         (event for event in reversed(events) if event["event"] == "config_accepted"), None
@@ -93,22 +93,24 @@ def _read(data_dir: Path, now: float, *, alive: bool) -> _State:
         tzdata=started["tzdata"] if started else None,
     )
     seen = replay.alive_at if replay else None
-    is_silent = alive and told is None and seen is not None and now - seen > _SILENT_SECONDS
-    problems = list(_problems(status, is_silent=is_silent))
+    is_old = told is None and seen is not None and now - seen > _SILENT_SECONDS
+    problems = list(_problems(status, is_silent=alive and (is_old or not answers_in_time)))
     return _State(status, started, seen, now, problems, told["next"] if told else None)
 
 
-def _ask(data_dir: Path) -> dict[str, Any] | None:
-    """Return what the daemon says of itself; None when it does not answer, or not to us."""
+def _ask(data_dir: Path) -> tuple[dict[str, Any] | None, bool]:
+    """Return what the daemon says of itself, None if not to us; and False if it kept us waiting."""
 
     async def ask() -> dict[str, Any]:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return await control.last_reply(data_dir, {"do": "status"})
 
-    with suppress(SinkdError, TimeoutError):
-        status: dict[str, Any] | None = asyncio.run(ask()).get("status")
-        return status
-    return None
+    try:
+        return asyncio.run(ask()).get("status"), True
+    except TimeoutError:
+        return None, False
+    except SinkdError:
+        return None, True
 
 
 def _pid(data_dir: Path) -> int | None:
