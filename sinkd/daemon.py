@@ -29,7 +29,7 @@ from sinkd.lines import Lines
 from sinkd.permits import Permits
 from sinkd.record import MissReason, Trigger, manual_run_id, run_id
 from sinkd.reload import Candidate, Refusal, Reloader
-from sinkd.runlog import Offload
+from sinkd.runlog import RETRY_SECONDS, Offload
 from sinkd.runner import Runner
 from sinkd.secrets import Secrets
 from sinkd.spec import Job, Spec
@@ -144,16 +144,29 @@ class Daemon:
         }
 
     async def alone(self, first: Candidate, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do one thing that was asked for, without serving the schedule, and return its result."""
+        """Do one thing that was asked for, without serving the schedule, and return its result.
+
+        Raises RefusedError, or LogUnusableError when a sync failed (E6).
+        """
         writer = asyncio.create_task(self.store.log.serve())
         self._adopt(first)
+        done = asyncio.create_task(self._do_alone(work))
+        try:
+            await asyncio.wait((writer, done), return_when=asyncio.FIRST_COMPLETED)
+            if writer.done():
+                writer.result()
+            return await done
+        finally:
+            writer.cancel()
+            done.cancel()
+
+    async def _do_alone(self, work: Coroutine[Any, Any, Result]) -> Result:
         asked = asyncio.create_task(work)
         await asyncio.sleep(0)
         await self._obey()
         await self._start(self.clock.wall())
         result = await asked
         await self.store.log.flush()
-        writer.cancel()
         return result
 
     def stop(self, reason: str) -> None:
@@ -251,6 +264,7 @@ class Daemon:
             await self._swap(self._pending, now)
         await self._start(self.clock.wall())
         self.store.alive(now)
+        await self.store.compact()
 
     async def _nap(self) -> None:
         """Sleep until the next slot, a nudge, or a second, whichever is first (T1)."""
@@ -386,8 +400,8 @@ class Daemon:
     def _manual_flight(
         self, job: Job, now: float, host: str, asked: asyncio.Future[Flight]
     ) -> Flight:
-        if rfc3339(float(now)) == rfc3339(self._manual_at):
-            now += 0.0015  # its identity is its millisecond, cut
+        if abs(now - self._manual_at) < 1:  # its identity is its millisecond, cut
+            now = max(now, self._manual_at + 0.0015)
         self._manual_at = now
         identity = manual_run_id(job.name, now)
         line = self.lines.claimed(job, identity, float(now), "manual", self.new_trace_id())
@@ -569,7 +583,11 @@ class Daemon:
         lost = await self.flights.cut(LAST_WRITE_SECONDS)
         self.store.alive(self.clock.wall(), draining=began, at_once=True)
         self.store.log.event("stopped", reason=self._stopping, clean=not lost)
-        await self.store.log.flush()
+        with contextlib.suppress(TimeoutError):  # a disk that refuses may yet give in (E5)
+            async with asyncio.timeout(LAST_WRITE_SECONDS):
+                while self.store.log.blocked:  # noqa: ASYNC110 (it is tried again by the clock)
+                    await asyncio.sleep(RETRY_SECONDS / 2)
+                await self.store.log.flush()
         if lost or self.store.log.blocked:
             message = f"stopped, but {lost} records could not be made durable"
             raise RecordsLostError(message)

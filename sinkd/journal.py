@@ -4,8 +4,9 @@
 first. A line that does not prove itself is ignored and counted. Entries, by their `entry`:
 
     version   {format}                                  the first line
-    claim     {job, run_id, slot, after, record}        a promise, durable before anything is sent;
-                                                        a manual run has no `slot` and no `after`
+    claim     {job, run_id, slot, after, record, since} a promise, durable before anything is sent;
+                                                        a manual run has no `slot` and no `after`,
+                                                        `since` is its first number, after a compaction
     close     {job, run_id}                             the run's last line is durable
     cursor    {job, decided, schedule}                  settled through, and the schedule from then on
     state     {job, decided, schedule, sent, pause}     all of a job, after a compaction
@@ -119,7 +120,7 @@ def compacted(states: Mapping[str, JobState]) -> Iterator[dict[str, Any]]:
         yield {"job": job, **entry_of(state)}
         if state.open:
             claim = {"entry": "claim", "job": job, "run_id": state.open.run_id}
-            yield {**claim, "record": state.open.record}
+            yield {**claim, "record": state.open.record, "since": state.open.seq}
 
 
 def is_terminal(run: Mapping[str, object]) -> bool:

@@ -120,6 +120,8 @@ async def assemble(
     except OSError as error:
         message = f"{options.data_dir}: {error.strerror}; sinkd cannot keep its run log there"
         raise LogUnusableError(message) from error
+    if store.damaged:
+        log.warning("journal_damaged", lines=store.damaged, see="sinkd audit")
     transport = direct_transport(
         policy=options.policy, ca_file=options.ca_file, client_cert=options.client_cert
     )

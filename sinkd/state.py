@@ -28,7 +28,9 @@ class Range(NamedTuple):
 
     def holds(self, slot: int) -> bool:
         """Say whether this slot was claimed."""
-        if not self.first <= slot <= self.last:
+        if slot in {self.first, self.last}:
+            return True
+        if not self.first < slot < self.last:
             return False
         return schedule.latest_slot(schedule.parse_fingerprint(self.schedule), slot) == slot
 
@@ -117,7 +119,8 @@ def _decode(entry: Entry) -> JobState:
 
 
 def _claimed(state: JobState, entry: Entry) -> JobState:
-    claim = Claim(entry["run_id"], entry["seq"], entry["record"])
+    # After a compaction the claim's own number stands in `since`: its end was recorded after it.
+    claim = Claim(entry["run_id"], entry.get("since", entry["seq"]), entry["record"])
     slot = entry.get("slot")
     if slot is None:  # a manual run uses up no slot (T12)
         return replace(state, open=claim)

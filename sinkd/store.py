@@ -4,6 +4,7 @@ Opening it takes the lock, replays the journal and the end of the run log into s
 what a crash left open. From then on `states` holds what is settled about every job.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -62,6 +63,11 @@ class Store:
         self._prepare()
 
     @property
+    def damaged(self) -> int:
+        """How many lines of the journal did not prove themselves at the start (R8)."""
+        return self._replay.damaged
+
+    @property
     def last_alive(self) -> float | None:
         """The last sign of life of the daemon before, None in a new directory (R12)."""
         return self._replay.alive_at
@@ -114,8 +120,26 @@ class Store:
             if self._told.get(job) != known.decided
         }
         self._told.update(moved)
-        alive = {"entry": "alive", "at": now, "cursors": moved, "tzdata": self._tzdata}
-        self.log.put(journal.FILE, {**alive, "draining": draining})
+        self.log.put(journal.FILE, self._alive_entry(moved, draining))
+
+    def _alive_entry(self, moved: Mapping[str, int], draining: float | None) -> dict[str, Any]:
+        alive = {"entry": "alive", "at": self._alive_at, "cursors": moved}
+        return {**alive, "tzdata": self._tzdata, "draining": draining}
+
+    async def compact(self) -> None:
+        """Make a large journal short again, once everything queued is durable (R8).
+
+        What is queued from here on comes after it. A run whose end was recorded but not yet told
+        to `finish` is still open in it, which the next start finds out from the run log (R4).
+        """
+        if self._storage.size(journal.FILE, PRIVATE_MODE) < journal.COMPACT_BYTES:
+            return
+        await self.log.flush()
+        if self.log.blocked:
+            return
+        entries = [*journal.compacted(self.states), self._alive_entry({}, None)]
+        with contextlib.suppress(OSError):  # a full disk: the long journal is as good
+            await self.log.replace_journal(entries)
 
     def keep(self, data: bytes, path: Path, now: float) -> None:
         """Keep an accepted jobs file (R13); OSError when the disk refuses it."""

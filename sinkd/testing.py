@@ -32,7 +32,7 @@ from sinkd.instant import MINUTE, parse_rfc3339
 from sinkd.lines import Lines
 from sinkd.permits import Permits
 from sinkd.record import Event, Run
-from sinkd.reload import Reloader, begin_with, last_good
+from sinkd.reload import Candidate, Reloader, begin_with, last_good
 from sinkd.runner import Runner
 from sinkd.secrets import Secrets
 from sinkd.spec import Spec
@@ -209,6 +209,14 @@ class World:
 
     async def start(self) -> "Life":
         """Start a daemon, as `sinkd run` would; ConfigError when there is nothing to run."""
+        daemon, first, origin = await self.assemble()
+        started = {"version": __version__, "pid": 1, "host": "virtual"}
+        running = asyncio.create_task(daemon.run(first, source=origin, started=started))
+        await asyncio.sleep(START_SECONDS)
+        return Life(daemon, running)
+
+    async def assemble(self) -> tuple[Daemon, Candidate, str]:
+        """Return a daemon that does not run yet, and what it begins with, from where."""
         reloader = Reloader(self.config, inline, commit_of=lambda path, data: None)  # noqa: ARG005
         last = last_good(self.data_dir, self.config.path)
         found = await reloader.first(last.spec.revision if last else None)
@@ -230,10 +238,7 @@ class World:
             accepted_last=last.spec if last else Spec({}, ""),
             log=structlog.wrap_logger(structlog.ReturnLogger(), processors=[]),
         )
-        started = {"version": __version__, "pid": 1, "host": "virtual"}
-        running = asyncio.create_task(daemon.run(first, source=origin, started=started))
-        await asyncio.sleep(START_SECONDS)
-        return Life(daemon, running)
+        return daemon, first, origin
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.sent.append(Sent(self.clock.wall(), request))

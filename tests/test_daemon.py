@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from sinkd.daemon import RefusedError
-from sinkd.errors import ConfigError, LockedError
+from sinkd.errors import ConfigError, LockedError, LogUnusableError
 from sinkd.history import History
 from sinkd.instant import parse_rfc3339
 from sinkd.state import Pause
@@ -494,6 +494,40 @@ def test_a_manual_run_whose_claim_the_disk_refuses_is_refused(tmp_path):
     world = story(tmp_path, jobs(), "2026-11-23T09:50Z", tell, storage=Full)
     assert len(world.sent) == 1  # E1
     assert events(tmp_path, "log_failed", "log_recovered")
+
+
+def test_a_stopping_daemon_waits_for_a_disk_that_gives_in(tmp_path):
+    class Full(Storage):
+        full = False
+
+        def append(self, name, data, mode=0o640):
+            if self.full:
+                raise OSError(errno.ENOSPC, "no space", name)
+            super().append(name, data, mode)
+
+    async def tell(world, life):
+        await asyncio.sleep(61)
+        Full.full = True
+        asyncio.get_running_loop().call_later(10, lambda: setattr(Full, "full", 0))
+
+    story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, answer=slow(5), storage=Full)
+    assert briefs(tmp_path) == [("10:00", "success")]
+    assert events(tmp_path, "stopped")  # D2, E5
+
+
+def test_one_order_without_a_daemon_ends_with_the_sync_that_failed(tmp_path):
+    class Broken(Storage):
+        def sync(self, name):
+            raise OSError(errno.EIO, "broken", name)
+
+    async def live():
+        clock, config = VirtualClock(0), MemoryConfig(jobs().encode())
+        world = World(tmp_path, clock, config, ok, storage=Broken)
+        daemon, first, _ = await world.assemble()
+        with pytest.raises(LogUnusableError, match="sync failed"):
+            await daemon.alone(first, daemon.trigger("poll"))
+
+    run_virtual(live())  # E6
 
 
 def test_two_manual_runs_in_one_millisecond_have_two_identities(tmp_path):

@@ -190,7 +190,11 @@ def test_slots_before_the_end_of_a_pause_say_so(settings, shown):
             {"jobs": ["refresh-cach"]},
             "no job is named `refresh-cach` in jobs.yaml: did you mean `refresh-cache`?",
         ),
-        ({"jobs": ["\x1b[2J"]}, r"no job is named `\x1b[2J` in jobs.yaml"),
+        (
+            {"jobs": ["\x1b[2J"]},
+            r"no job is named `\x1b[2J` in jobs.yaml: there is `old-sync`, `ping-billing`, "
+            "`refresh-cache`, `trading-bot`",
+        ),
         (
             {"zone": "Europe/Berln"},
             "`Europe/Berln` is no IANA time zone: did you mean `Europe/Berlin`?",

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections import Counter
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from sinkd.runlog import EVENTS, RESERVE, RUNS
 from sinkd.state import Pause
 from sinkd.storage import Storage
 from sinkd.store import ALIVE_SECONDS, Promise, Store
-from sinkd.testing import VirtualClock, inline, run_virtual
+from sinkd.testing import MemoryConfig, VirtualClock, World, inline, run_virtual
 
 NINE = 1_795_424_400
 STEP = 900
@@ -681,3 +683,40 @@ def test_after_a_power_cut_each_claim_has_one_end_and_no_line_is_unsettled(
     newest = newest_by_seq(path)
     for job, state in states.items():
         assert state.decided == newest[job]
+
+
+# --- compaction (R8) ---------------------------------------------------------------------------
+
+
+def test_a_large_journal_becomes_short_and_says_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "COMPACT_BYTES", 20_000)
+    jobs = "version: 1\njobs:\n" + "".join(
+        f"  - {{name: j{n}, schedule: {{interval_minutes: 1}}, request: {{url: 'http://h/'}}}}\n"
+        for n in range(3)
+    )
+    sizes = []
+
+    async def answer(request):
+        await asyncio.sleep(40)
+        sizes.append((tmp_path / journal.FILE).stat().st_size)
+        return httpx.Response(200)
+
+    async def live():
+        clock = VirtualClock(NINE)
+        world = World(tmp_path, clock, MemoryConfig(jobs.encode()), answer)
+        for _ in range(4):
+            life = await world.start()
+            await asyncio.sleep(1210)
+            await life.crash()
+        life = await world.start()
+        await asyncio.sleep(30)
+        await life.stop()
+        return world.sent
+
+    sent = run_virtual(live())
+    assert max(sizes) < 25_000
+    assert sizes != sorted(sizes)  # it was replaced
+    ids = [each.run_id for each in sent]
+    assert len(ids) == len(set(ids)) > 200
+    ends = Counter(run["run_id"] for run in History(tmp_path).runs() if "trigger" in run)
+    assert {ends[run_id] for run_id in ids} == {1}

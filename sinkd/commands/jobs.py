@@ -3,7 +3,7 @@
 import difflib
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sinkd import diagnostics, source
 from sinkd.errors import SinkdError, UsageError
@@ -13,6 +13,8 @@ from sinkd.when import parse_time
 
 if TYPE_CHECKING:
     from sinkd.cli import Settings
+
+_SHOWN_NAMES: Final = 5
 
 
 def read_spec(settings: "Settings") -> Spec:
@@ -33,7 +35,8 @@ def check_names(asked: Collection[str], names: Collection[str], where: str) -> N
     """Raise UsageError with the nearest name when a job that was asked for is not `where`."""
     for name in asked:
         if name not in names:
-            message = f"no job is named `{escape(name)}` in {where}{suggestion(name, names)}"
+            near = suggestion(name, names) or _some(names)
+            message = f"no job is named `{escape(name)}` in {where}{near}"
             raise UsageError(message)
 
 
@@ -41,6 +44,12 @@ def suggestion(name: str, names: Collection[str]) -> str:
     """Return `: did you mean …?` with the nearest name, or nothing when none is near."""
     close = difflib.get_close_matches(name, names, 1)
     return f": did you mean `{escape(close[0])}`?" if close else ""
+
+
+def _some(names: Collection[str]) -> str:
+    shown = [f"`{escape(name)}`" for name in sorted(names)[:_SHOWN_NAMES]]
+    more = len(names) - len(shown)
+    return f": there is {', '.join(shown)}{f' and {more} more' if more else ''}" if shown else ""
 
 
 def instants(text: str, now: float, zone: str) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from sinkd.cli import Settings
     from sinkd.daemon import Daemon
 
+REASON_LIMIT_CHARACTERS: Final = 300
+
 
 def pause_command(settings: "Settings", *, job: str, duration: str, reason: str) -> int:
     """Hold the job, and say until when."""
     seconds = _seconds(duration)
     if not reason.strip():
         message = "--reason is empty; say why, `sinkd why` and the report will show it"
+        raise UsageError(message)
+    if len(reason) > REASON_LIMIT_CHARACTERS:
+        message = f"--reason has {len(reason):,} characters; at most {REASON_LIMIT_CHARACTERS}"
         raise UsageError(message)
     pause = Pause(SystemClock().wall() + seconds, reason.strip(), _person())
     request = {"do": "pause", "job": job, "until": pause.until, "reason": pause.reason}
