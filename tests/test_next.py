@@ -192,8 +192,10 @@ def test_slots_before_the_end_of_a_pause_say_so(settings, shown):
         ),
         (
             {"jobs": ["\x1b[2J"]},
-            r"no job is named `\x1b[2J` in jobs.yaml: there is `old-sync`, `ping-billing`, "
-            "`refresh-cache`, `trading-bot`",
+            (
+                r"no job is named `\x1b[2J` in jobs.yaml: there is `old-sync`, `ping-billing`, "
+                "`refresh-cache`, `trading-bot`"
+            ),
         ),
         (
             {"zone": "Europe/Berln"},

@@ -342,7 +342,7 @@ def test_an_unknown_job_is_answered_with_the_nearest_name(report):
         UsageError, match=r"no job is named `refesh-cache`.*did you mean `refresh-cache`"
     ):
         report("refesh-cache")
-    with pytest.raises(UsageError, match="no job is named `zzz` in .*: there is `[a-z-]+`, "):
+    with pytest.raises(UsageError, match=r"no job is named `zzz` in .*: there is `[a-z-]+`, "):
         report("zzz")
 
 
