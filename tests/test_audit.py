@@ -171,6 +171,55 @@ def test_a_slot_may_have_two_answers_after_the_clock_was_set_back(tmp_path, look
     assert {slots["job"] for slots in found["duplicates"]} == {"poll", "long", "daily"}
 
 
+async def set_back(world, life):
+    """Set the clock back by an hour, then let the machine sleep over what was sent before."""
+    await asyncio.sleep(1260)  # 10:11
+    world.clock.step(-3600)  # 09:11
+    await asyncio.sleep(1260)  # 09:32
+    world.clock.suspend(3600)  # 10:32
+    await asyncio.sleep(600)
+    return life
+
+
+def test_a_range_leaves_out_what_was_sent_before_the_clock_was_set_back(tmp_path, look):
+    live(tmp_path, set_back)
+    whole = lines(tmp_path)
+    at = next(i for i, text in enumerate(whole) if b'"suspended"' in text and b'"poll"' in text)
+    run = json.loads(whole[at])
+    assert (run["scheduled_at"][11:16], run["last_scheduled_at"][11:16]) == ("09:35", "10:25")
+    assert run["count"] == 11 - 4  # sent were 09:55, 10:00, 10:05, 10:10
+    assert look(tmp_path)[0] == 0
+    rewrite(tmp_path, [*whole[:at], line(run | {"count": 6}), *whole[at + 1 :]])
+    assert [slots["count"] for slots in look(tmp_path)[1]["unanswered"]] == [1]
+
+
+def test_what_was_due_after_the_clock_was_set_back_must_be_answered_too(tmp_path, look):
+    live(tmp_path, set_back)
+    rewrite(tmp_path, [each for each in lines(tmp_path) if b"poll@2026-11-23T09:15Z" not in each])
+    code, found = look(tmp_path)
+    assert (code, found["unanswered"][0]["scheduled_at"]) == (1, "2026-11-23T09:15:00Z")
+
+
+def test_a_slot_that_was_sent_has_no_other_answer_even_after_the_clock_was_set_back(tmp_path, look):
+    live(tmp_path, set_back)
+    whole = lines(tmp_path)
+    sent = json.loads(next(text for text in whole if b"poll@2026-11-23T09:55Z" in text))
+    forged = {key: sent[key] for key in ("v", "run_id", "job", "scheduled_at")}
+    forged |= {"seq": 10**6, "outcome": "skipped", "reason": "paused"}
+    rewrite(tmp_path, [*whole, line(forged)])
+    assert look(tmp_path)[1]["duplicates"][0]["seqs"] == [sent["seq"], 10**6]
+
+
+def test_what_comes_due_while_a_daemon_drains_is_left_to_the_next_start(tmp_path, look):
+    async def tell(world, life):
+        await asyncio.sleep(897)  # in flight: the run of 09:55
+        return life
+
+    live(tmp_path, tell)
+    code, found = look(tmp_path)
+    assert (code, found["until"][:19], found["checked"]) == (0, "2026-11-23T10:04:57", 4)
+
+
 # --- what is found
 
 

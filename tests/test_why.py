@@ -691,6 +691,48 @@ The slot before is 2026-10-25 02:30 Europe/Paris (00:30 UTC), the one after 2026
     )
 
 
+# --- a clock that was set back
+
+
+@pytest.fixture(scope="module")
+def set_back(tmp_path_factory):
+    """Jump ahead by two hours and back, then let the machine sleep over what was sent."""
+
+    async def tell(world, life):
+        await asyncio.sleep(900)  # 09:05
+        world.clock.step(7200)  # 11:05
+        await asyncio.sleep(60)
+        world.clock.step(-7200)  # 09:06
+        await asyncio.sleep(2400)  # 09:46
+        world.clock.step(-3600)  # 08:46
+        await asyncio.sleep(60)
+        world.clock.suspend(7200)  # 10:47
+        await asyncio.sleep(60)
+        return life
+
+    data_dir = tmp_path_factory.mktemp("back")
+    live(data_dir, jobs(), "2026-11-23T08:50:00Z", tell)
+    return data_dir
+
+
+def test_a_slot_that_came_again_tells_of_both_answers(why, set_back):
+    assert why("poll", "09:45", data_dir=set_back) == snapshot(
+        (
+            "ran",
+            """\
+It was sent at 09:45 UTC, 0 ms late, and the server answered 200 after 0.00 s.
+Before that it was missed (clock_step); then the clock was set back, and the slot came again.\
+""",
+        )
+    )
+
+
+def test_a_sent_slot_that_a_later_range_left_out_was_sent(why, set_back):
+    assert why("poll", "09:00", data_dir=set_back) == snapshot(
+        ("ran", "It was sent at 09:00 UTC, 0 ms late, and the server answered 200 after 0.00 s.")
+    )
+
+
 # --- damaged and partial files
 
 
