@@ -489,6 +489,19 @@ def schema(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return run_command(settings, **options)
 
 
+@_command("sinkd explain SNK104", "sinkd explain > schemas/RULES.md")
+@click.argument("code", required=False)
+@click.pass_obj
+def explain(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
+    """Explain a rule of `validate`: why, a wrong example, a right one.
+
+    Without CODE it prints the page of all rules, in Markdown.
+    """
+    from sinkd.commands.explain import run_command
+
+    return run_command(settings, **options)
+
+
 @_command("sinkd demo", "sinkd demo --once --port 9000", posix=True)
 @click.option("--once", is_flag=True, help="Exit when the four runs are recorded.")
 @click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from sinkd import __version__
+from sinkd.commands.explain import rule_markdown, rule_text
 from sinkd.commands.validate_places import Placed, advice, placed
 from sinkd.diagnostics import RULES, Edit, Span
 
@@ -46,6 +47,7 @@ def _rule(code: str) -> dict[str, Any]:
     return {
         "id": code,
         "shortDescription": {"text": rule.title},
+        "help": {"text": rule_text(code), "markdown": rule_markdown(code)},
         "helpUri": f"urn:sinkd:rule:{code}",
         "defaultConfiguration": {"level": rule.severity},
     }
