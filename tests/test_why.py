@@ -704,9 +704,9 @@ def set_back(tmp_path_factory):
         await asyncio.sleep(60)
         world.clock.step(-7200)  # 09:06
         await asyncio.sleep(2400)  # 09:46
-        world.clock.step(-3600)  # 08:46
+        world.clock.step(-5400)  # 08:16
         await asyncio.sleep(60)
-        world.clock.suspend(7200)  # 10:47
+        world.clock.suspend(7200)  # 10:17
         await asyncio.sleep(60)
         return life
 
