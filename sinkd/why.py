@@ -102,14 +102,15 @@ def _is_slot(job: Job, instant: int) -> bool:
 
 
 def _from_line(known: Known, scene: Scene, lines: Sequence[Run]) -> Answer:
-    *earlier, run = lines
+    *others, run = lines
     is_paused = run["outcome"] == "skipped" and run.get("reason") == "paused"
     answer = "paused" if is_paused else _OF_OUTCOME.get(run["outcome"], "missed")
     sentences = [*_moved(scene), *causes.sentences(scene, run)]
     sentences += [
         f"Before that it was {other['outcome']} ({other.get('reason')}); then the clock was set "
         "back, and the slot came again."
-        for other in earlier
+        for other in others
+        if other["seq"] < run["seq"]  # a later range left the slot out, as it was sent (T2)
     ]
     line = next(line for line in known.runs if line["seq"] == run["seq"])
     return Answer(scene.slot, answer, tuple(sentences), line)
