@@ -158,6 +158,11 @@ def sinkd(context: click.Context) -> None:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.option("--fix", is_flag=True, help="Repair in the file what is certain, then check it.")
+@click.option("--unsafe-fixes", is_flag=True, help="Like --fix, and the guesses too.")
+@click.option(
+    "--diff", is_flag=True, help="Only print what --fix would change; exit 1 if it would."
+)
 @click.pass_obj
 def validate(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Show every problem of the jobs file at once, place and fix.

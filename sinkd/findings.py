@@ -66,6 +66,8 @@ class Findings:
             if rule.severity == "error":
                 self._wrong.add(whole[:2])
         self._errors += rule.severity == "error"
+        if fix and fix.span.line != fix.span.end_line:
+            fix = None  # what stands on several lines may hold comments
         found = Diagnostic(
             code, harmless(message), span or whole, harmless(label), tuple(map(harmless, help)),
             tuple(related), fix=fix,

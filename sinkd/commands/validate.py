@@ -15,6 +15,7 @@ from sinkd.spec import Spec
 
 if TYPE_CHECKING:
     from sinkd.cli import Settings
+    from sinkd.commands.validate_fix import Repair
 
 
 class Checked(NamedTuple):
@@ -44,37 +45,59 @@ def run_command(
     *,
     quiet: bool,
     strict: bool,
+    fix: bool,
+    unsafe_fixes: bool,
+    diff: bool,
 ) -> int:
-    """Check the files, print what was found, and return the exit code."""
+    """Check the files, repair them if wanted, print what was found, and return the exit code."""
     checked, code = [], 0
-    for path in files or (settings.config,):
+    files = files or (settings.config,)
+    repair = None
+    if fix or unsafe_fixes or diff:
+        from sinkd.commands.validate_fix import Repair
+
+        repair = Repair(unsafe=unsafe_fixes, diff=diff)
+    for path in files:
         try:
-            checked.append(_check(path, strict=strict))
+            checked.append(_check(path, repair, strict=strict))
         except UsageError as error:
             click.echo(f"sinkd: {error}", err=True)
             code = error.exit_code
-    if output_format in {"text", "concise", "github"}:
-        color = settings.use_color(sys.stdout)
-        texts = [_text(file, output_format, quiet=quiet, color=color) for file in checked]
-        text = "\n".join(filter(None, texts))
-        if output_format == "github":
-            from sinkd.commands import validate_github
-
-            text = validate_github.render(checked, text)
-        if text:
-            click.echo(text, color=color)
-    else:
-        click.echo(_document(checked, output_format))
-    return code or int(any(file.has_errors for file in checked))
+    if not diff:
+        only_text = bool(repair) and Path("-") in files  # standard output holds the repaired file
+        _report(settings, checked, output_format, quiet=quiet, err=only_text)
+    would_change = diff and repair is not None and repair.would_change
+    return code or int(would_change or any(file.has_errors for file in checked))
 
 
-def _check(path: Path, *, strict: bool) -> Checked:
+def _report(
+    settings: "Settings", checked: list[Checked], output_format: str, *, quiet: bool, err: bool
+) -> None:
+    if output_format not in {"text", "concise", "github"}:
+        click.echo(_document(checked, output_format), err=err)
+        return
+    color = settings.use_color(sys.stderr if err else sys.stdout)
+    texts = [_text(file, output_format, quiet=quiet, color=color) for file in checked]
+    text = "\n".join(filter(None, texts))
+    if output_format == "github":
+        from sinkd.commands import validate_github
+
+        text = validate_github.render(checked, text)
+    if text:
+        click.echo(text, color=color, err=err)
+
+
+def _check(path: Path, repair: "Repair | None", *, strict: bool) -> Checked:
     data = _standard_input() if str(path) == "-" else source.read(path)
-    loaded = source.load(data, str(path))
+    if repair:
+        data, _, loaded = repair(path, data)
+    else:
+        loaded = source.load(data, str(path))
     found = list(loaded.diagnostics)
     if strict:
         found = diagnostics.strict(found)
-    return Checked(str(path), data, loaded.spec, found)
+    name = str(path).encode(errors="replace").decode()  # a path may hold what is no text
+    return Checked(name, data, loaded.spec, found)
 
 
 def _standard_input() -> bytes:
