@@ -81,7 +81,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "A field that nobody knows would be ignored, and the job would run otherwise than its "
         "author believes. Keys that begin with `x-` are ignored on purpose, at the top and in a "
         "job.",
-        _file(schedule="{intervall_minutes: 15}"),
+        _file(schedule="{interval_minute: 15}"),
         _RIGHT,
     ),
     "SNK102": Explanation(

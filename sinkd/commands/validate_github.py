@@ -42,7 +42,7 @@ def _inert(text: str) -> str:
 
     The mark that ends this is the text's own digest, which no text can hold.
     """
-    mark = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    mark = hashlib.sha256(text.encode()).hexdigest()
     return f"::stop-commands::{mark}\n{text}\n::{mark}::"
 
 

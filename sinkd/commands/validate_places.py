@@ -29,7 +29,7 @@ def placed(files: "Sequence[Checked]") -> Iterator[Placed]:
         for found in file.found:
             identity = "\0".join((path, found.code, found.job or "", found.message))
             seen[identity] += 1
-            digest = hashlib.sha256(f"{identity}\0{seen[identity]}".encode(errors="replace"))
+            digest = hashlib.sha256(f"{identity}\0{seen[identity]}".encode())
             yield Placed(path, found, digest.hexdigest()[:32])
 
 
@@ -44,7 +44,7 @@ def repository_path(path: str) -> str:
         whole = whole.relative_to(os.path.abspath(root))  # noqa: PTH100 (as above)
     else:
         whole = Path(path)
-    return whole.as_posix().encode(errors="replace").decode()
+    return whole.as_posix()
 
 
 def advice(found: Diagnostic) -> list[str]:
