@@ -5,7 +5,9 @@ There is no pool: a pool's bookkeeping is quadratic in a burst, and a kept conne
 """
 
 import asyncio
+import contextlib
 import errno
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -211,6 +213,14 @@ class Connection(asyncio.Protocol):
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
+    def _take_what_arrived(self) -> None:
+        """Take the answer that came before a RST made writing fail: asyncio would drop it."""
+        if self._transport.get_extra_info("sslcontext"):
+            return  # ciphertext, which the lost TLS layer alone could read
+        sock = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            self._h11.receive_data(os.read(sock.fileno(), HEAD_LIMIT_BYTES))
+
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -232,6 +242,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is gone, and why."""
+        if self._progress.phase == "write":
+            self._take_what_arrived()
         self._lost = self._lost or exc
         self._closed = True
         self._wake()

@@ -69,21 +69,32 @@ def test_a_misbehaviour_ends_in_one_answer_that_says_what_and_where(name):
         assert answer.error.startswith(f"{answer.phase}: " if answer.phase else "answered ")
 
 
-def test_a_rst_before_the_request_is_written_is_a_failure_of_writing():
-    async def main():
-        with Server(lambda connection: connection.reset()) as server:
-            wire = Wire(context(), Resolver(), Policy())
-            connection = await wire.open(Origin(LOCAL, server.port, tls=False), progress)
-            assert server.settle() == ["connected", "reset"]
-            with pytest.raises(FailedError) as failure:
-                await connection.request("POST", b"/", [(b"Host", b"h")], b"")
+async def requested_too_late(behave):
+    """Return the head that answers a request to a server that has reset the connection already."""
+    with Server(behave) as server:
+        wire = Wire(context(), Resolver(), Policy())
+        connection = await wire.open(Origin(LOCAL, server.port, tls=False), Progress())
+        assert server.settle()[-1] == "reset"
+        try:
+            return await connection.request("POST", b"/", [(b"Host", b"h")], b"")
+        finally:
             connection.close()
-            return failure.value.cause
 
-    progress = Progress()
-    cause = asyncio.run(main())
+
+def test_a_rst_before_the_request_is_written_is_a_failure_of_writing():
+    with pytest.raises(FailedError) as failure:
+        asyncio.run(requested_too_late(lambda connection: connection.reset()))
+    cause = failure.value.cause
     assert (cause.reason, cause.phase) == ("write", "write")
     assert cause.text == "ConnectionResetError, ECONNRESET"
+
+
+def test_an_answer_that_came_before_a_rst_counts_though_the_request_was_never_written():
+    def overloaded(connection):
+        connection.say(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+        connection.reset()
+
+    assert asyncio.run(requested_too_late(overloaded)).status_code == 503
 
 
 def test_a_name_is_asked_for_once_a_run_and_again_for_the_next_one():
