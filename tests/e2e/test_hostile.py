@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from faults.misbehaviours import CANARY, MISBEHAVIOURS
+from faults.misbehaviours import CANARY, HOSTILE, MISBEHAVIOURS
 from faults.records import EXPECTED, told
 
 from sinkd.instant import rfc3339
@@ -17,28 +17,6 @@ MINUTES = 3
 RATE = 10
 TIMEOUT_SECONDS = 30  # three in real time
 RSS_BYTES = 24 * 2**20
-HOSTILE = [
-    "2 blackhole SYN",
-    "3 accept, then silence",
-    "4 RST after accept",
-    "6 RST mid-header",
-    "7 RST mid-body",
-    "8 close with no bytes",
-    "9 1 byte / 0.3 s header drip",
-    "10 body drip",
-    "11 endless fast body",
-    "12 endless chunked",
-    "13 endless headers",
-    "15 endless 100-Continue",
-    "18 gzip bomb 1 GiB",
-    "26 trailers flood",
-    "28 binary garbage",
-    "35 TLS self-signed",
-    "35 TLS plaintext that waits",
-    "36 never reads the request body",
-    "39 half-close mid-body, keep open",
-    "40 200 after 10 x deadline",
-]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import contextlib
 import datetime as dt
 import functools
 import itertools
+import os
 import socket
 import ssl
 import threading
@@ -385,3 +386,36 @@ MISBEHAVIOURS = {
     "39 half-close after the body, keep open": over_http(half_closes(HEAD + b"\r\nwhole")),
     "40 200 after 10 x deadline": over_http(late),
 }
+# Twenty that need nothing but an address, for a process of its own.
+HOSTILE = [
+    "2 blackhole SYN",
+    "3 accept, then silence",
+    "4 RST after accept",
+    "6 RST mid-header",
+    "7 RST mid-body",
+    "8 close with no bytes",
+    "9 1 byte / 0.3 s header drip",
+    "10 body drip",
+    "11 endless fast body",
+    "12 endless chunked",
+    "13 endless headers",
+    "15 endless 100-Continue",
+    "18 gzip bomb 1 GiB",
+    "26 trailers flood",
+    "28 binary garbage",
+    "35 TLS self-signed",
+    "35 TLS plaintext that waits",
+    "36 never reads the request body",
+    "39 half-close mid-body, keep open",
+    "40 200 after 10 x deadline",
+]
+
+
+def serve(pipe):
+    """Serve those twenty in this process until the pipe ends; say their URLs and bodies first."""
+    os.nice(19)  # servers are elsewhere: they take nothing from the daemon
+    with contextlib.ExitStack() as stack:
+        targets = [stack.enter_context(MISBEHAVIOURS[name]()) for name in HOSTILE]
+        pipe.send([(target.url, target.body or "") for target in targets])
+        with contextlib.suppress(EOFError):
+            pipe.recv()

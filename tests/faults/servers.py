@@ -39,14 +39,13 @@ class Connection:
         self.sock = context.wrap_socket(self.sock, server_side=True)
 
     def ask(self):
-        """Read the head of the request, and nothing of its body."""
+        """Read the head of the request, and at most a little of its body."""
         head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            if not (byte := self.sock.recv(1)):
+        while b"\r\n\r\n" not in head:
+            if not (piece := self.sock.recv(1024)):
                 raise LeftError
-            head += byte
+            head += piece
         self.note("asked")
-        return head
 
     def peek(self):
         """Wait for the request, and leave it unread."""
