@@ -170,3 +170,63 @@ class Plan(TypedDict):
     unchanged: Annotated[int, Field(ge=0)]
     runs_per_day: RunsPerDay
     paused: Annotated[NotRequired[list[Paused]], Field(description="Against a daemon only.")]
+
+
+class Position(TypedDict):
+    """A place in a jobs file, characters counted from 1."""
+
+    line: Annotated[int, Field(ge=1)]
+    column: Annotated[int, Field(ge=1)]
+
+
+class Range(TypedDict):
+    """A piece of a jobs file, up to the character before its end."""
+
+    start: Position
+    end: Position
+
+
+class RelatedPlace(TypedDict):
+    """Another place that a finding is about."""
+
+    range: Range
+    label: str
+
+
+class Fix(TypedDict):
+    """A replacement that repairs the file."""
+
+    range: Range
+    text: str
+    safe: Annotated[bool, Field(description="Whether it is certain: `--fix` applies it.")]
+
+
+class Finding(TypedDict):
+    """What is wrong at one place, and what to write instead."""
+
+    code: Annotated[str, Field(pattern="^SNK[0-9]{3}$", description="`sinkd explain CODE`.")]
+    severity: Literal["error", "warning"]
+    message: Annotated[str, Field(description="The value and the rule.")]
+    label: Annotated[str, Field(description="The fix, in words.")]
+    path: str
+    job: str | None
+    range: Range
+    help: list[str]
+    related: list[RelatedPlace]
+    fix: Fix | None
+
+
+class Totals(TypedDict):
+    """How many findings there are."""
+
+    errors: Annotated[int, Field(ge=0)]
+    warnings: Annotated[int, Field(ge=0)]
+    fixable: Annotated[int, Field(ge=0, description="Errors and warnings that `--fix` repairs.")]
+
+
+class Validate(TypedDict):
+    """What is wrong with jobs files."""
+
+    files: Annotated[list[str], Field(description="Those that were read.")]
+    diagnostics: Annotated[list[Finding], Field(description="By file, in the order of its text.")]
+    summary: Totals

@@ -476,7 +476,7 @@ def import_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 )
 @click.argument(
     "name",
-    type=click.Choice(["jobs", "run", "event", "plan", "why", "audit", "status"]),
+    type=click.Choice(["jobs", "run", "event", "plan", "why", "audit", "status", "validate"]),
     default="jobs",
 )
 @click.option(

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter
 
-from sinkd.answers import Audit, Plan, Status, Why
+from sinkd.answers import Audit, Plan, Status, Validate, Why
 from sinkd.jobsfile import ADAPTER
 from sinkd.record import REASONS, Event, Run
 
-NAMES: Final = ("jobs", "run", "event", "plan", "why", "audit", "status")
+NAMES: Final = ("jobs", "run", "event", "plan", "why", "audit", "status", "validate")
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -57,7 +57,9 @@ def _event() -> tuple[str, dict[str, Any]]:
 
 
 def _answer(name: str) -> tuple[str, dict[str, Any]]:
-    shapes: dict[str, Any] = {"plan": Plan, "why": Why, "audit": Audit, "status": Status}
+    shapes: dict[str, Any] = {
+        "plan": Plan, "why": Why, "audit": Audit, "status": Status, "validate": Validate,
+    }  # fmt: skip
     return f"sinkd {name} -o json, version 1", TypeAdapter(shapes[name]).json_schema()
 
 

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from inline_snapshot import snapshot
 
+from sinkd import schemas
 from sinkd.cli import sinkd
 from sinkd.diagnostics import RULES
 
@@ -606,6 +607,15 @@ def test_the_schema_of_sarif_is_strict():
     log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
     assert not jsonschema.Draft4Validator(SCHEMA).is_valid(log)
     assert SCHEMA["id"] == log["$schema"]
+
+
+def test_json_follows_the_schema_for_every_bad_file_at_once():
+    found = json.loads(shown("json", *map(str, CORPUS)))
+    schema = schemas.schema("validate")
+    jsonschema.Draft202012Validator(schema).validate(found)
+    assert {each["code"] for each in found["diagnostics"]} == set(RULES)
+    declared = schema["$defs"]["Finding"]["properties"]
+    assert all(list(each) == list(declared) for each in found["diagnostics"])
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
