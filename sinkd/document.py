@@ -388,6 +388,7 @@ def _check_no_break_spaces(document: Document) -> None:
             span = document.span(start, start + 1)
             message = "a no-break space (U+00A0) is used as a blank"
             advice = ("to YAML it is a letter; in quotes it is allowed",)
-            fix = Edit(span, " ")
+            indents = not document.line(span.line)[: span.column - 1].strip()
+            fix = None if indents else Edit(span, " ")
             document.spoiled.append(node)
             document.report(Diagnostic("SNK005", message, span, "type a space", advice, fix=fix))

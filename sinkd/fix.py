@@ -27,16 +27,22 @@ def repair(data: bytes, *, unsafe: bool) -> Repaired:
     """Apply the safe edits, with `unsafe` also the guesses, until there are none.
 
     One repair may bring another mistake to light, as that of an indent does; after a hundred
-    passes the rest is left to the next call.
+    passes the rest is left to the next call. No repair makes YAML unreadable.
     """
-    loaded, fixed = source.load(data), 0
+    now = Repaired(data, 0, source.load(data))
     for _ in range(PASSES_LIMIT):
-        edits = _edits(loaded.diagnostics, unsafe=unsafe)
-        if not edits:
+        if not (edits := _edits(now.loaded.diagnostics, unsafe=unsafe)):
             break
-        data, fixed = _apply(data, edits), fixed + len(edits)
+        data = _apply(now.data, edits)
         loaded = source.load(data)
-    return Repaired(data, fixed, loaded)
+        if _is_yaml(now.loaded) and not _is_yaml(loaded):
+            break
+        now = Repaired(data, now.fixed + len(edits), loaded)
+    return now
+
+
+def _is_yaml(loaded: Loaded) -> bool:
+    return all(found.code != "SNK001" for found in loaded.diagnostics)
 
 
 def _edits(diagnostics: Iterable[Diagnostic], *, unsafe: bool) -> list[Edit]:

@@ -21,6 +21,7 @@ _OF_BLOCKS: Final = (
     "did not find expected '-' indicator",
     "block sequence entries are not allowed",
 )
+_NO_SPACE: Final = re.compile(r" *([\t\u00a0])")
 _ITEM: Final = re.compile(r"( *)((?:- +)*)")
 _OPENS_A_BLOCK: Final = re.compile(r"(?::|-|[|>][-+0-9]*)(?: +#.*)? *$")
 _VALUE: Final = re.compile(r"[^#]*?: +(?P<value>[^\s'\"|>\[{#].*?)\s*$")
@@ -91,16 +92,16 @@ class _Explanation:
         return self.document.span(min(index, len(self.text.rstrip(" \t\r\n"))), index).line - 1
 
     def _tab(self) -> Diagnostic | None:
-        """A tab stands among the blanks before the first word of a line."""
+        """A tab, or another blank than a space, stands before the first word of a line."""
         first = max(self._line_number(self.start), self.number - _LINES_LOOKED_AT)
-        for number in range(first, self.number + 1):
-            line = self.document.line(number + 1)
-            tab = line[: len(line) - len(line.lstrip(" \t"))].find("\t")
-            if tab >= 0:
-                begin = self.document.line_starts[number] + tab
+        for number in range(max(0, min(first, self.number - 1)), self.number + 1):
+            found = _NO_SPACE.match(self.document.line(number + 1))
+            if found and (number >= first or found[1] != "\t"):  # in a text a tab may begin a line
+                begin = self.document.line_starts[number] + found.start(1)
                 advice = f"YAML allows only spaces; this file uses {self._step()} per level"
-                message = "a tab is used for indentation"
-                return self._because(message, begin, begin + 1, "tab here", advice=advice)
+                name = "tab" if found[1] == "\t" else "no-break space"
+                message = f"a {name} is used for indentation"
+                return self._because(message, begin, begin + 1, f"{name} here", advice=advice)
         return None
 
     def _step(self) -> int:
