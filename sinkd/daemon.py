@@ -229,6 +229,7 @@ class Daemon:
                 self.store.cursor(job.name, int(now), _fingerprint(job))
         if first.spec.revision != self.accepted_last.revision:
             self.store.keep(first.data, self.reloader.path, now)
+        if first.spec.revision != self.store.said_revision:  # a crash may come between the two
             self._announce(first, now)
         if self.reloader.refused:
             self.refused(self.reloader.refused)

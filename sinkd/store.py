@@ -55,7 +55,9 @@ class Store:
         self._tzdata = tzdata
         storage.lock()
         self._replay = _replay(storage)
-        self.stopped_clean = _stopped_clean(storage)
+        newest = _newest_events(storage)
+        self.stopped_clean = newest.get("life", {}).get("event") == "stopped"  # R12
+        self.said_revision: str | None = newest.get("accepted", {}).get("revision")
         self.log = RunLog(storage, clock, offload, seq=self._replay.seq, show=show)
         self.states: dict[str, JobState] = self._replay.states
         self._told: dict[str, int] = {}
@@ -215,10 +217,16 @@ def _replay(storage: Storage) -> Replay:
     return replayed
 
 
-def _stopped_clean(storage: Storage) -> bool:
-    """Say whether the daemon before stopped by itself (R12)."""
-    life = (event["event"] for event in History(storage.path).events_backwards())
-    return next((name for name in life if name in {"started", "stopped"}), None) == "stopped"
+def _newest_events(storage: Storage) -> dict[str, Mapping[str, Any]]:
+    """Return the newest event of the daemon's life, and the newest accepted configuration."""
+    kinds = {"started": "life", "stopped": "life", "config_accepted": "accepted"}
+    newest: dict[str, Mapping[str, Any]] = {}
+    for event in History(storage.path).events_backwards():
+        if kind := kinds.get(event["event"]):
+            newest.setdefault(kind, event)
+        if len(newest) == len(set(kinds.values())):
+            break
+    return newest
 
 
 def _has_ended(storage: Storage, claim: Claim) -> bool:

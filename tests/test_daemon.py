@@ -8,6 +8,7 @@ from collections import Counter
 import httpx
 import pytest
 
+from sinkd import revisions
 from sinkd.daemon import RefusedError
 from sinkd.errors import ConfigError, LockedError, LogUnusableError
 from sinkd.history import History
@@ -666,6 +667,22 @@ def test_a_bad_file_at_a_restart_runs_the_last_good_one_loudly(tmp_path):
     assert [event["source"] for event in events(tmp_path, "started")] == ["file", "last_good"]
     assert len(events(tmp_path, "config_refused")) == 1
     assert briefs(tmp_path) == [("10:00", "success")]
+
+
+def test_an_accepted_file_is_announced_by_the_next_start_when_a_crash_came_between(tmp_path):
+    change = jobs(job(), job("more")).encode()
+
+    async def tell(world, life):
+        await life.crash()
+        storage = Storage(tmp_path)
+        revisions.keep(storage, change, world.config.path, world.clock.wall())
+        storage.close()
+        world.config.write(change)
+        return await world.start()
+
+    story(tmp_path, jobs(), "2026-11-23T09:50Z", tell)
+    said = [event["revision"] for event in events(tmp_path, "config_accepted")]
+    assert said == [revisions.revision_of(jobs().encode()), revisions.revision_of(change)]
 
 
 @pytest.mark.parametrize(

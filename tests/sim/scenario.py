@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import shutil
 import sys
@@ -12,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 import httpx
+import structlog
+from sim.disk import Plan, PowerCutError
 from sim.judge import judge
 
 from sinkd.daemon import RefusedError
@@ -53,11 +56,20 @@ def play(seed, data_dir, *, clock_steps=True):
     async def live():
         clock = VirtualClock(parse_rfc3339(rng.choice(STARTS)))
         config = MemoryConfig(jobs_file(rng))
-        world = World(data_dir, clock, config, answer, seed=seed, max_in_flight=rng.choice((2, 50)))
+        plan = Plan(seed)
+        world = World(
+            data_dir,
+            clock,
+            config,
+            answer,
+            seed=seed,
+            max_in_flight=rng.choice((2, 50)),
+            storage=plan.storage,
+        )
         life = await world.start()
         for _ in range(rng.randint(3, 12)):
             await asyncio.sleep(rng.choice((0.1, 3, 61, 300, 1500)) * rng.random())
-            life = await _act(rng, world, life, clock_steps=clock_steps)
+            life = await _act(rng, world, plan, life, clock_steps=clock_steps)
         world.config.write(jobs_file(rng))
         await asyncio.sleep(90)
         await life.stop()
@@ -71,41 +83,66 @@ def play(seed, data_dir, *, clock_steps=True):
     return run_virtual(live())
 
 
-async def _act(rng, world, life, *, clock_steps):
+async def _act(rng, world, plan, life, *, clock_steps):
     """Do one thing to a world; return the daemon that lives then."""
-    match rng.choice(
-        ("edit", "edit", "bad", "crash", "stop", "trigger", "step", "suspend", "pause", "resume")
-    ):
-        case "edit":
-            world.config.write(jobs_file(rng))
-        case "bad":
-            world.config.write(rng.choice(BAD))
-        case "trigger":
-            with contextlib.suppress(RefusedError):
-                await life.daemon.trigger(rng.choice(("j0", "j1", "j9")))
-        case "pause":
-            pause = Pause(world.clock.wall() + rng.choice((30, 600, 5000)), "because", "sim")
-            with contextlib.suppress(RefusedError):
-                await life.daemon.pause(rng.choice(("j0", "j1", "j9")), pause)
-        case "resume":
-            with contextlib.suppress(RefusedError):
-                await life.daemon.resume(rng.choice(("j0", "j1", "j9")), "sim")
-        case "crash":
-            await life.crash()
-            await asyncio.sleep(rng.choice((0, 5, 100, 8000)))
-            return await world.start()
-        case "stop":
-            await life.stop()
-            await asyncio.sleep(rng.choice((0, 5, 100, 8000)))
-            return await world.start()
-        case "step" if clock_steps:
-            world.clock.step(rng.choice((-4000, -90, -50, -1, 1, 50, 4000, 40 * 86_400)))
-        case "suspend":
-            world.clock.suspend(rng.choice((2, 100, 8000)))
-    return life
+    acts = [_edit, _edit, _ask, _move_clock, _die, _die, _cut_power, _cut_power, _fill_disk]
+    if not clock_steps:
+        acts.remove(_move_clock)
+    return await rng.choice(acts)(rng, world, plan, life) or life
+
+
+async def _edit(rng, world, plan, life):
+    world.config.write(jobs_file(rng) if rng.random() < 0.7 else rng.choice(BAD))
+
+
+async def _ask(rng, world, plan, life):
+    """Ask for a manual run, a pause or its end, as a person would."""
+    name = rng.choice(("j0", "j1", "j9"))
+    pause = Pause(world.clock.wall() + rng.choice((30, 600, 5000)), "because", "sim")
+    asked = rng.choice((
+        lambda: life.daemon.trigger(name),
+        lambda: life.daemon.pause(name, pause),
+        lambda: life.daemon.resume(name, "sim"),
+    ))  # fmt: skip
+    with contextlib.suppress(RefusedError):
+        await asked()
+
+
+async def _move_clock(rng, world, plan, life):
+    if rng.random() < 0.5:
+        world.clock.suspend(rng.choice((2, 100, 8000)))
+    else:
+        world.clock.step(rng.choice((-4000, -90, -50, -1, 1, 50, 4000, 40 * 86_400)))
+
+
+async def _die(rng, world, plan, life):
+    await rng.choice((life.crash, life.stop))()
+    await asyncio.sleep(rng.choice((0, 5, 100, 8000)))
+    return await world.start()
+
+
+async def _cut_power(rng, world, plan, life):
+    """Cut the power after some operation of the disk, and lose what was not synced."""
+    plan.cut_after = rng.randint(0, 30)
+    await asyncio.wait([life.running], timeout=1000)
+    if not life.running.done():
+        plan.cut_after = None
+        return None
+    assert isinstance(life.running.exception(), PowerCutError)
+    life.daemon.store.close()
+    plan.lose_tails(world.data_dir)
+    await asyncio.sleep(rng.choice((0, 5, 100, 8000)))
+    return await world.start()
+
+
+async def _fill_disk(rng, world, plan, life):
+    plan.full = True
+    await asyncio.sleep(rng.choice((1, 30, 400)))
+    plan.full = False
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     directory = Path(tempfile.mkdtemp())
     violations, _ = play(int(sys.argv[1]), directory, clock_steps="--no-steps" not in sys.argv)
     print("\n".join(violations) or "no violation", directory, sep="\n")  # noqa: T201
