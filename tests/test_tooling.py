@@ -105,6 +105,6 @@ def test_the_ci_script_installs_every_program_that_a_test_asks_for():
     for path in TESTS.rglob("*.py"):
         asked |= set(re.findall(r'\bprogram\("([a-z-]+)"\)', path.read_text()))
     installed = set(re.findall(r"^\t([a-z-]+):", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
-    ours = {"check-jsonschema", "hadolint", "kubernetes-validate", "zizmor"}
+    ours = {"check-jsonschema", "hadolint", "kubernetes-validate", "prek", "zizmor"}
     assert asked - ours
     assert asked - ours <= installed
