@@ -31,6 +31,7 @@ def judge(data_dir, sent, until):
         *_on_the_grid(runs, specs),
         *_in_time(runs, specs),
         *_answered_once(runs, events, specs, until),
+        *_held(runs, events),
         *_numbered(data_dir),
     ]
 
@@ -73,9 +74,7 @@ def _in_time(runs, specs):
 
 def _answered_once(runs, events, specs, until):
     """Every slot of every enabled span has one answer; two only around a clock set back."""
-    went_back = any(
-        event["event"] == "clock_step" and event["to"] < event["from"] for event in events
-    )
+    went_back = _went_back(events)
     answers = defaultdict(Counter)
     for run in runs:
         if run.get("trigger") != "manual":
@@ -91,6 +90,29 @@ def _answered_once(runs, events, specs, until):
                 yield f"I5: {name}@{rfc3339(slot)} has no answer"
             elif covered[slot] > 1 and not went_back:
                 yield f"I5: {name}@{rfc3339(slot)} has {covered[slot]} answers"
+
+
+def _held(runs, events):
+    """No slot of a job is sent between a pause and its end (I9)."""
+    if _went_back(events):
+        return
+    pauses = []
+    for event in events:
+        if event["event"] == "job_paused":
+            pauses.append([event["job"], event["at"], event["until"]])
+        elif event["event"] == "job_resumed":
+            for pause in pauses:
+                if pause[0] == event["job"]:
+                    pause[2] = min(pause[2], event["at"])
+    for job, since, until in pauses:
+        for run in runs:
+            started = run.get("started_at", "")
+            if run["job"] == job and run.get("trigger") != "manual" and since < started < until:
+                yield f"I9: {run['run_id']} was sent while its job was paused until {until}"
+
+
+def _went_back(events):
+    return any(event["event"] == "clock_step" and event["to"] < event["from"] for event in events)
 
 
 def _spans(events, specs, until):
