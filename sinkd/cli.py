@@ -8,33 +8,16 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from sinkd import __version__
 from sinkd.errors import SinkdError, UsageError
+from sinkd.settings import Settings
 
 CTRL_C = 130
-
-
-@dataclass
-class Settings:
-    """The global options: they may stand before or after a command's name."""
-
-    config: Path = Path("jobs.yaml")
-    data_dir: Path = Path(".sinkd")
-    color: str = "auto"
-
-    def use_color(self, stream: IO[str]) -> bool:
-        """Say whether text on this stream is coloured: NO_COLOR, FORCE_COLOR, the terminal."""
-        if self.color != "auto":
-            return self.color == "always"
-        if os.environ.get("NO_COLOR"):
-            return False
-        return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])

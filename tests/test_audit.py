@@ -14,11 +14,11 @@ from sim import scenario
 
 from sinkd import schemas
 from sinkd.audit import Answers, LastSign, audit
-from sinkd.cli import Settings
 from sinkd.commands import audit as command
 from sinkd.instant import parse_rfc3339, rfc3339
 from sinkd.record import line
 from sinkd.revisions import revision_of
+from sinkd.settings import Settings
 from sinkd.spec import Daily, Interval, Job, Request, Spec
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual
 from sinkd.timeline import spans, timeline

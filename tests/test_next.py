@@ -5,10 +5,10 @@ import sys
 import pytest
 from inline_snapshot import snapshot
 
-from sinkd.cli import Settings
 from sinkd.commands.next import run_command
 from sinkd.errors import SinkdError, UsageError
 from sinkd.instant import parse_rfc3339
+from sinkd.settings import Settings
 
 NOW = parse_rfc3339("2026-11-23T10:02:40.900Z")
 

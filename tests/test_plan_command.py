@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sinkd.cli import Settings
 from sinkd.commands.plan import run_command
 from sinkd.errors import UsageError
 from sinkd.instant import parse_rfc3339
+from sinkd.settings import Settings
 
 NOW = parse_rfc3339("2026-11-23T10:02:40Z")
 REVISION = "3f2c1a9b07d4" + "0" * 52

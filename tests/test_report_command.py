@@ -9,10 +9,10 @@ from inline_snapshot import snapshot
 from pydantic_core import to_json
 
 from sinkd import record
-from sinkd.cli import Settings
 from sinkd.commands.report import run_command
 from sinkd.errors import UsageError
 from sinkd.instant import rfc3339
+from sinkd.settings import Settings
 
 NOW = 1_795_428_120.5  # 2026-11-23T10:02Z
 DAY_AGO = 1_795_341_720

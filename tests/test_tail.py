@@ -10,12 +10,12 @@ import pytest
 from inline_snapshot import snapshot
 
 from sinkd import record
-from sinkd.cli import Settings
 from sinkd.commands.tail import run_command
 from sinkd.commands.tail_text import Teller
 from sinkd.errors import UsageError
 from sinkd.history import LINE_CAP_BYTES
 from sinkd.instant import rfc3339
+from sinkd.settings import Settings
 from sinkd.tail import Filter, Follower
 
 TEN = 1_795_428_000  # 2026-11-23T10:00Z

@@ -28,7 +28,7 @@ from sinkd.terminal import align, escape, show
 from sinkd.timeline import Accepted, Specs, Timeline, spans, timeline
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _SHOWN: Final = 20
 _FOUND: Final = 1

@@ -31,7 +31,7 @@ from sinkd.terminal import show
 from sinkd.watch import FileWatch
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _DATABASE: Final = "agent.db"
 _TRIES: Final = 60  # a job whose own slot runs just now is asked again, each second

@@ -17,7 +17,7 @@ from sinkd.errors import UsageError
 from sinkd.explanations import EXPLANATIONS
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _WIDTH: Final = 80
 _INTRODUCTION: Final = """\

@@ -9,7 +9,7 @@ from sinkd.history import History, overlaps
 from sinkd.terminal import warn_of_unreadable
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 
 def run_command(

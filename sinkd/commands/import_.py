@@ -19,7 +19,7 @@ from sinkd.schedule import zone_names
 from sinkd.terminal import escape
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _LIMIT_BYTES: Final = 4 * 1024 * 1024
 _PLACES_SHOWN: Final = 5

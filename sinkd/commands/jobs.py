@@ -12,7 +12,7 @@ from sinkd.terminal import escape
 from sinkd.when import parse_time
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _SHOWN_NAMES: Final = 5
 

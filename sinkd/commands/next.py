@@ -22,7 +22,7 @@ from sinkd.state import Pause
 from sinkd.terminal import align, escape, pad, show
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 Due: TypeAlias = tuple[int, str]  # a slot and the name of its job
 

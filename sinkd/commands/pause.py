@@ -17,8 +17,8 @@ from sinkd.storage import is_locked
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from sinkd.cli import Settings
     from sinkd.daemon import Daemon
+    from sinkd.settings import Settings
 
 REASON_LIMIT_CHARACTERS: Final = 300
 

@@ -21,7 +21,7 @@ from sinkd.spec import Spec
 from sinkd.terminal import show
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 
 def run_command(

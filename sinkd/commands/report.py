@@ -24,7 +24,7 @@ from sinkd.standing import standing
 from sinkd.terminal import columns, escape, show, warn_of_unreadable
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _FOUND: Final = 1
 

@@ -12,7 +12,7 @@ from sinkd.network import Policy
 from sinkd.start import Options, run_and_exit
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 
 def run_command(

@@ -9,7 +9,7 @@ from sinkd import schemas
 from sinkd.errors import UsageError
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 
 def run_command(_settings: "Settings", /, name: str, file: Path | None) -> int:

@@ -24,7 +24,7 @@ from sinkd.storage import LOCK
 from sinkd.terminal import escape, show
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _PATIENCE_SECONDS: Final = 2.0
 _SILENT_SECONDS: Final = 180  # of a daemon that leaves a sign of life each minute

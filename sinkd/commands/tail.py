@@ -19,7 +19,7 @@ from sinkd.tail import Filter, Follower, Record
 from sinkd.terminal import escape, show, warn_of_unreadable
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 _POLL_SECONDS: Final = 0.25
 _STEMS: Final[tuple[Stem, ...]] = ("runs", "events")

@@ -22,7 +22,7 @@ from sinkd.start import Assembly, Options, assemble
 from sinkd.storage import is_locked
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 
 def run_command(

@@ -14,8 +14,8 @@ from sinkd.schedule import runs_per_day
 from sinkd.spec import Spec
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
     from sinkd.commands.validate_fix import Repair
+    from sinkd.settings import Settings
 
 
 class Checked(NamedTuple):

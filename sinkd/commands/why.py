@@ -29,7 +29,7 @@ from sinkd.timeline import Timeline, timeline
 from sinkd.why import Answer, Known, explain, reach, slot_text
 
 if TYPE_CHECKING:
-    from sinkd.cli import Settings
+    from sinkd.settings import Settings
 
 
 def run_command(
