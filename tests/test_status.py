@@ -16,7 +16,8 @@ from inline_snapshot import snapshot
 from sinkd import __version__, control, schedule, schemas
 from sinkd.commands import status as command
 from sinkd.instant import parse_rfc3339
-from sinkd.settings import Settings, sinkd
+from sinkd.cli import sinkd
+from sinkd.settings import Settings
 from sinkd.state import Pause
 from sinkd.storage import Storage
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual

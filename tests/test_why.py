@@ -17,7 +17,8 @@ from sinkd.commands import why as command
 from sinkd.errors import UsageError
 from sinkd.instant import parse_rfc3339
 from sinkd.record import line
-from sinkd.settings import Settings, sinkd
+from sinkd.cli import sinkd
+from sinkd.settings import Settings
 from sinkd.state import Pause
 from sinkd.storage import Storage
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual
