@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from inline_snapshot import snapshot
 
 from sinkd import __version__, control, schedule, schemas
+from sinkd.cli import sinkd
 from sinkd.commands import status as command
 from sinkd.instant import parse_rfc3339
-from sinkd.cli import sinkd
 from sinkd.settings import Settings
 from sinkd.state import Pause
 from sinkd.storage import Storage

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from inline_snapshot import snapshot
 
 from sinkd import schemas
+from sinkd.cli import sinkd
 from sinkd.commands import why as command
 from sinkd.errors import UsageError
 from sinkd.instant import parse_rfc3339
 from sinkd.record import line
-from sinkd.cli import sinkd
 from sinkd.settings import Settings
 from sinkd.state import Pause
 from sinkd.storage import Storage
