@@ -81,6 +81,12 @@ def test_the_manifest_of_the_hooks_is_valid(program):
     run(program("prek"), "validate-manifest", ROOT / ".pre-commit-hooks.yaml")
 
 
+def test_the_first_line_of_the_jobs_file_leads_editors_to_a_schema_that_accepts_it(program):
+    jobs = ROOT / "jobs.yaml"
+    modeline = re.match(r"# yaml-language-server: \$schema=(\S+)\n", jobs.read_text())
+    run(program("check-jsonschema"), "--schemafile", ROOT / modeline[1], jobs)
+
+
 # --- what the examples must hold -----------------------------------------------------------------
 
 
@@ -378,6 +384,17 @@ def test_a_broken_file_can_be_repaired_by_a_pull_request(pull_request):
     code, said = pull_request.check()
     assert code == 0
     assert re.search("^::warning title=No plan of jobs.yaml::sinkd: no plan", said, re.MULTILINE)
+
+
+def test_what_a_file_holds_is_no_command_to_the_runner(pull_request):
+    command = "##[add-mask]e"
+    pull_request.holds(BROKEN.replace("15", f"'{command}'"))
+    _, said = pull_request.check()
+    assert command in said
+    stopped = re.sub(
+        r"^::stop-commands::(\w+)$.*?^::\1::$", "", said, flags=re.DOTALL | re.MULTILINE
+    )
+    assert command not in stopped
 
 
 def test_warnings_fail_the_check_when_it_is_strict(pull_request):

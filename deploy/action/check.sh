@@ -5,15 +5,13 @@ set -euo pipefail
 
 sinkd=$RUNNER_TEMP/sinkd/bin/sinkd
 body=$RUNNER_TEMP/sinkd-plan.md
-said=$RUNNER_TEMP/sinkd-plan.txt
 
 # Writes the plan of a file to $body; where there is none, as while the file has errors, $body says so.
 plan() {
-	if "$sinkd" plan --config "$1" ${BASE:+"--base=$BASE"} -o markdown >"$body" 2>"$said"; then return; fi
-	cat "$said"
-	local reason
-	reason=$(tail -n 1 "$said")
-	echo "::warning title=No plan of $1::${reason//%/%25}"
+	local said
+	if said=$("$sinkd" plan --config "$1" ${BASE:+"--base=$BASE"} -o markdown 2>&1 >"$body"); then return; fi
+	said=${said##*$'\n'} # the lines before show the file, which could hold commands for the runner
+	echo "::warning title=No plan of $1::${said//%/%25}"
 	printf '<!-- sinkd-plan: %s -->\n### sinkd plan: none\n\nThe checks of this pull request say why.\n' "$1" >"$body"
 }
 
