@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The build backend is a program that its Python module looks for on PATH.
 BUILD := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation
 
-.PHONY: help demo test check soak lint format requirements
+.PHONY: help demo test check soak bench lint format requirements
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ check: lint ## run the linters and the fast tests, in under 90 seconds
 
 soak: .venv/tests.installed ## six hours over a change of clocks at 60 times the speed, 200 kills
 	@$(BIN)/pytest -n auto -m soak
+
+bench: .venv/tests.installed ## measure what takes minutes to measure, and print the figures
+	@$(BIN)/pytest tests/bench/bench_*.py
 
 lint: .venv/tests.installed ## check format, style, types, import contracts, spelling, schemas
 	@$(BIN)/ruff format --check
