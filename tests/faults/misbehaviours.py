@@ -28,9 +28,12 @@ MIB = 2**20
 DEADLINE_SECONDS = 1  # the shortest that jobs.yaml allows
 LOCAL = "127.0.0.1"
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+STATUS = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: 2\r\n"
+WHOLE = LENGTH + b"\r\nok"
+OK = STATUS + WHOLE
 QUOTED = b"X-Quoted: %s\r\n" % CANARY.encode()
-HEAD = b"HTTP/1.1 200 OK\r\n" + QUOTED
+HEAD = STATUS + QUOTED
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 NINE = HEAD + b"Content-Length: 9\r\n\r\n"
 REDIRECT = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n"
@@ -342,25 +345,23 @@ MISBEHAVIOURS = {
     "19 wrong Content-Encoding": over_http(says(gzipped(b"no gzip"))),
     "20 Content-Length too long": over_http(says(NINE + b"ab")),
     "21 Content-Length too short": over_http(says(NINE + b"nine bytes and more")),
-    "22 two Content-Lengths": over_http(
-        says(HEAD + b"Content-Length: 2\r\n" + NINE[len(HEAD) :] + b"ok")
-    ),
+    "22 two Content-Lengths": over_http(says(HEAD + LENGTH + b"Content-Length: 3\r\n\r\nok!")),
     "23 CL + TE": over_http(
-        says(HEAD + b"Content-Length: 9\r\n" + CHUNKED[len(HEAD) :] + b"2\r\nok\r\n0\r\n\r\n")
+        says(HEAD + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n3\r\nok!\r\n0\r\n\r\n")
     ),
     "24 bad chunk size": over_http(says(CHUNKED + CANARY.encode() + b"\r\nok\r\n0\r\n\r\n")),
     "25 truncated chunk": over_http(says(CHUNKED + b"5\r\nab")),
     "26 trailers flood": over_http(repeats(CHUNKED + b"0\r\n", QUOTED * 100)),
     "27 HTTP/0.9": over_http(says(b"<h1>" + CANARY.encode() + b"</h1>\r\n")),
     "28 binary garbage": over_http(says(bytes(range(256)) * 8 + CANARY.encode())),
-    "29 status 099": over_http(says(b"HTTP/1.1 099 Low\r\n" + NINE[17:] + b"nine more")),
-    "29 status 20": over_http(says(b"HTTP/1.1 20 Short\r\n" + NINE[17:] + b"nine more")),
-    "29 status 600": over_http(says(b"HTTP/1.1 600 High\r\n" + NINE[17:] + b"nine more")),
-    "29 status 999": over_http(says(b"HTTP/1.1 999 Highest\r\n" + NINE[17:] + b"nine more")),
-    "30 reason with ESC, 0xFF": over_http(says(b"HTTP/1.1 200 \x1b[2J\xff\r\n" + OK[17:])),
-    "30 reason with CR": over_http(says(b"HTTP/1.1 200 O\rK\r\n" + OK[17:])),
-    "31 204 with a body": over_http(says(b"HTTP/1.1 204 No\r\n" + OK[17:])),
-    "31 304 with a body": over_http(says(b"HTTP/1.1 304 Old\r\n" + OK[17:])),
+    "29 status 099": over_http(says(b"HTTP/1.1 099 Low\r\n" + QUOTED + WHOLE)),
+    "29 status 20": over_http(says(b"HTTP/1.1 20 Short\r\n" + QUOTED + WHOLE)),
+    "29 status 600": over_http(says(b"HTTP/1.1 600 High\r\n" + QUOTED + WHOLE)),
+    "29 status 999": over_http(says(b"HTTP/1.1 999 Highest\r\n" + QUOTED + WHOLE)),
+    "30 reason with ESC, 0xFF": over_http(says(b"HTTP/1.1 200 \x1b[2J\xff\r\n" + WHOLE)),
+    "30 reason with CR": over_http(says(b"HTTP/1.1 200 O\rK\r\n" + WHOLE)),
+    "31 204 with a body": over_http(says(b"HTTP/1.1 204 No\r\n" + WHOLE)),
+    "31 304 with a body": over_http(says(b"HTTP/1.1 304 Old\r\n" + WHOLE)),
     "32 redirect loop": redirects_to_itself,
     "33 cross-host redirect": redirects_to_another,
     "34 redirect to file:": over_http(says(REDIRECT % b"file:///etc/passwd")),
@@ -372,7 +373,7 @@ MISBEHAVIOURS = {
     "35 TLS plaintext that waits": over_tls(lambda: None, silence),
     "36 never reads the request body": over_http(never_reads, options=DISTANT, body="x" * MIB),
     "37 answers before reading the body, then RST": over_http(
-        resets(b"HTTP/1.1 413 Too Big\r\n" + OK[17:]), options=DISTANT, body="x" * MIB
+        resets(b"HTTP/1.1 413 Too Big\r\n" + WHOLE), options=DISTANT, body="x" * MIB
     ),
     "38 DNS NXDOMAIN": named(unknown),
     "38 DNS 60 s hang": hangs,

@@ -56,7 +56,7 @@ EXPECTED = {
     "20 Content-Length too long": ("failure protocol body 200", HEARD),
     "21 Content-Length too short": ("success 200, 9 bytes", HEARD),
     "22 two Content-Lengths": ("failure protocol headers", HEARD),
-    "23 CL + TE": ("success 200, 2 bytes", HEARD),
+    "23 CL + TE": ("success 200, 3 bytes", HEARD),
     "24 bad chunk size": ("failure protocol body 200", HEARD),
     "25 truncated chunk": ("failure protocol body 200", HEARD),
     "26 trailers flood": ("failure protocol body 200", HUNG_UP),
