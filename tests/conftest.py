@@ -71,3 +71,25 @@ def program():
         pytest.skip(message)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def faketime(program):
+    """Return the library of Debian's faketime, for LD_PRELOAD.
+
+    A process that ends without a word leaves the shared memory of its clock behind, named by its
+    pid, and a later process with that pid then cannot start. So what the dead left is taken away.
+    """
+    program("faketime")
+    _forget_the_clocks_of_the_dead()
+    yield str(next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")))
+    _forget_the_clocks_of_the_dead()
+
+
+def _forget_the_clocks_of_the_dead():
+    for name in (
+        *Path("/dev/shm").glob("faketime_shm_*"),
+        *Path("/dev/shm").glob("sem.faketime_*"),
+    ):
+        if not Path("/proc", name.name.rpartition("_")[2]).exists():
+            name.unlink(missing_ok=True)

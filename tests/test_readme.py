@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -131,7 +130,7 @@ def home(story, tmp_path):
 
 
 @pytest.fixture
-def at(program):
+def at(faketime):
     """Return what starts a command with a clock of its own: `@` before the time lets it go on."""
 
     def at(when, *command, **options):
@@ -141,12 +140,13 @@ def at(program):
             **TOKEN,
             "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
             "TZ": "UTC",
+            "LD_PRELOAD": faketime,
             "DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         return subprocess.Popen(
-            [program("faketime"), "-f", when, *command],
-            env=environment,
+            command,
+            env={**environment, "FAKETIME": when},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -222,11 +222,11 @@ def _assert_the_demo_shows(at, home, shown):
 def _assert_the_daemon_says(at, home, shown):
     """The daemon's first start; it is stopped as soon as it has said what the README shows."""
     shutil.rmtree(home / ".sinkd")
-    process = at(NOW, "sinkd", "run", cwd=home, start_new_session=True)
+    process = at(NOW, "sinkd", "run", cwd=home)
     try:
         said = "".join(process.stdout.readline() for _ in shown.splitlines())
     finally:
-        os.killpg(process.pid, signal.SIGTERM)  # the program faketime hands no signal on
+        process.terminate()
         process.communicate(timeout=WAIT_SECONDS)
     assert normal(said) == normal(shown)
 

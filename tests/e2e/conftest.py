@@ -147,11 +147,9 @@ class FastClock:
 
 
 @pytest.fixture
-def fast_clock(program):
-    """Return what makes a `FastClock`; Debian's faketime gives the processes their time."""
-    program("faketime")
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    return lambda start, rate=60: FastClock(str(library), start, rate)
+def fast_clock(faketime):
+    """Return what makes a `FastClock`."""
+    return lambda start, rate=60: FastClock(faketime, start, rate)
 
 
 # --- the jobs file ------------------------------------------------------------------------------
@@ -237,6 +235,13 @@ class Process(subprocess.Popen):
         except subprocess.TimeoutExpired:
             pytest.fail(f"still runs after {seconds} s\n{self.stderr_text()[-4000:]}")
         assert "Traceback" not in self.stderr_text()
+        return code
+
+    def wait(self, timeout=None):
+        """Wait for the end, and take away what faketime left of the process's clock."""
+        code = super().wait(timeout)
+        for name in (f"faketime_shm_{self.pid}", f"sem.faketime_sem_{self.pid}"):
+            Path("/dev/shm", name).unlink(missing_ok=True)
         return code
 
     def stop(self, number=signal.SIGTERM, seconds=WAIT_SECONDS):
