@@ -267,6 +267,20 @@ def next_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     help="How long a stop waits for runs in flight.",
 )
 @click.option(
+    "--keep-days",
+    type=click.IntRange(1, 36_500),
+    default=90,
+    show_default=True,
+    help="How long sealed segments of the log are kept; their totals stay.",
+)
+@click.option(
+    "--keep-bytes",
+    default="off",
+    show_default=True,
+    metavar="SIZE",
+    help="How much of sealed segments is kept, as in 5GiB.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["console", "json"]),
     default="console",

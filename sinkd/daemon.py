@@ -29,6 +29,7 @@ from sinkd.lines import Lines
 from sinkd.permits import Permits
 from sinkd.record import MissReason, Trigger, manual_run_id, run_id
 from sinkd.reload import Candidate, Refusal, Reloader
+from sinkd.retention import Retention
 from sinkd.runlog import RETRY_SECONDS, Offload
 from sinkd.runner import Runner
 from sinkd.secrets import Secrets
@@ -75,6 +76,7 @@ class Daemon:
     permits: Permits
     lines: Lines
     new_trace_id: Callable[[], str]
+    retention: Retention
     drain_seconds: float = 8
     nap_seconds: float = NAP_SECONDS
     passed: Callable[[], None] = lambda: None
@@ -116,7 +118,8 @@ class Daemon:
         writer = asyncio.create_task(self.store.log.serve())
         reloads = asyncio.create_task(self.reloader.serve(self))
         loop = asyncio.create_task(self._loop(first, source, started))
-        ends = (loop, writer, reloads, self.flights.bug)
+        keeping = asyncio.create_task(self.retention.serve())
+        ends = (loop, writer, reloads, keeping, self.flights.bug)
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             next(end for end in ends if end.done()).result()

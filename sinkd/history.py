@@ -26,6 +26,7 @@ from sinkd.record import VERSION, Event, Run
 Stem: TypeAlias = Literal["runs", "events"]
 
 LINE_CAP_BYTES: Final = 64 * 1024
+_SUMMARY: Final = ".summary.json"
 _BLOCK_BYTES: Final = 256 * 1024
 _DAMAGE: Final = (EOFError, OSError, zlib.error)  # what a cut or broken segment raises
 
@@ -40,6 +41,7 @@ class History:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.unreadable = 0
+        self._read: set[str] = set()
         self._names()
 
     def runs(self, since: float | None = None, until: float | None = None) -> Iterator[Run]:
@@ -93,28 +95,39 @@ class History:
             except _DAMAGE:
                 self.unreadable += 1
 
+    def expired(self) -> list[Path]:
+        """Return the summaries of run segments that are gone, and were not read before (L7)."""
+        names = self._names()
+        there = {_segment(name) for name in names if _SUMMARY not in name} | self._read
+        summaries = [name for name in names if name.endswith(_SUMMARY)]
+        return [self.data_dir / name for name in sorted(summaries) if _segment(name) not in there]
+
     def _files(self, stem: Stem, *, backwards: bool) -> Iterator[IO[bytes]]:
         """Yield the files, oldest first or newest first, by the `seq` of their first record."""
-        # The current file is opened before the others are listed: when it is sealed meanwhile,
-        # it is still read, and the segment that it became is known by its inode (L1).
-        with _open(self.data_dir / f"{stem}.jsonl") as current:
-            segments = self._segments(stem, current)
+        path = self.data_dir / f"{stem}.jsonl"
+        with _open(path) as current:
+            segments = self._segments(stem)
+            if isinstance(current, io.BufferedReader) and not _is_file(path, current):
+                # It was sealed since it was opened, and may be among the others (L1).
+                yield from self._files(stem, backwards=backwards)
+                return
             if backwards:
                 yield current
-            for path in sorted(segments, key=_first_seq, reverse=backwards):
-                with _open(path) as file:
+            for sealed in sorted(segments, key=_first_seq, reverse=backwards):
+                with _open(sealed) as file:
+                    if not isinstance(file, io.BytesIO):
+                        self._read.add(_segment(sealed.name))
                     yield file
             if not backwards:
                 yield current
 
-    def _segments(self, stem: Stem, current: IO[bytes]) -> list[Path]:
+    def _segments(self, stem: Stem) -> list[Path]:
         """Return the sealed files (L5)."""
         named = re.compile(rf"{stem}-[^.]+\.jsonl(\.gz)?|{stem}\.jsonl\.\d+(\.gz)?")
         names = set(filter(named.fullmatch, self._names()))
         # A crash while a segment is compressed leaves both: the plain one is complete.
         kept = [name for name in names if name.removesuffix(".gz") not in names - {name}]
-        paths = [self.data_dir / name for name in sorted(kept)]
-        return [path for path in paths if not _is_file(path, current)]
+        return [self.data_dir / name for name in sorted(kept)]
 
     def _names(self) -> list[str]:
         try:
@@ -253,6 +266,11 @@ def _open(path: Path) -> IO[bytes]:
     except OSError as error:
         message = f"cannot read `{path}` ({_why(error)}): check who may read it"
         raise UsageError(message) from error
+
+
+def _segment(name: str) -> str:
+    """Return what the files of one segment share in their names."""
+    return name.partition(".")[0]
 
 
 def _is_file(path: Path, file: IO[bytes]) -> bool:

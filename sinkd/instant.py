@@ -32,6 +32,11 @@ def minute_text(slot: int) -> str:
     return datetime.fromtimestamp(slot, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
+def compact_text(instant: float) -> str:
+    """Return the instant as it stands in a file's name, its second cut: `20261123T090000Z`."""
+    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 def parse_rfc3339(text: str) -> float:
     """Return the instant of an RFC 3339 text, an `int` when it is a whole second.
 

@@ -238,7 +238,8 @@ class Rotated(_Event):
     """A log file was sealed as a segment (L1), or was found replaced or cut from outside."""
 
     event: Literal["rotated"]
-    segment: str
+    segment: Annotated[str, Field(description="From outside: the log file itself.")]
+    cut_bytes: Annotated[NotRequired[int], Field(description="Cut from outside, maybe lost (L3).")]
 
 
 class Expired(_Event):

@@ -64,6 +64,7 @@ class Totals:
     counts: Counter[str] = field(default_factory=Counter)
     manual: Counter[str] = field(default_factory=Counter)
     durations: Histogram = field(default_factory=Histogram)
+    first: Run | None = None
     last_run: Run | None = None
     in_a_row: int = 0
     hours: dict[int, list[int]] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class Totals:
     def merge(self, later: "Totals") -> None:
         """Add the totals of the same job and window over a later stretch of the log."""
         self.labels = later.labels
+        self.first = self.first or later.first
         self.counts.update(later.counts)
         self.manual.update(later.manual)
         self.durations.merge(later.durations)
@@ -101,6 +103,7 @@ class Totals:
     def add(self, run: Run, count: int, hour: int) -> None:
         """Count one record with `count` slots in the window, its first in this hour."""
         outcome = run["outcome"]
+        self.first = self.first or run
         self.labels = run.get("labels", {})
         self.counts[outcome] += count
         if run.get("trigger") == "manual":
@@ -137,14 +140,19 @@ class Totals:
 class Summary:
     """The totals of every job that has a record with a slot in [since, until).
 
-    `ends_at` is where the last day of each job's `hours` ends; `first` is the first record.
+    `ends_at` is where the last day of each job's `hours` ends.
     """
 
     ends_at: float
     since: float = -math.inf
     until: float = math.inf
     jobs: dict[str, Totals] = field(default_factory=dict)
-    first: Run | None = None
+
+    @property
+    def first(self) -> Run | None:
+        """The first record."""
+        firsts = [totals.first for totals in self.jobs.values() if totals.first]
+        return min(firsts, key=lambda run: run["seq"], default=None)
 
     def add(self, run: Run) -> bool:
         """Count one record, if a slot of it lies in the window; say whether one did.
@@ -154,7 +162,6 @@ class Summary:
         count = slots_within(run, self.since, self.until)
         if not count or run["outcome"] not in REASONS:
             return False
-        self.first = self.first or run
         totals = self.jobs.get(run["job"])
         if totals is None:
             totals = self.jobs[run["job"]] = Totals()
@@ -164,7 +171,6 @@ class Summary:
 
     def merge(self, later: "Summary") -> None:
         """Add the summary of a later stretch of the log over the same window."""
-        self.first = self.first or later.first
         for name, totals in later.jobs.items():
             self.jobs.setdefault(name, Totals()).merge(totals)
 

@@ -6,6 +6,9 @@ order of `seq`. So a claim is never durable without the records that were made b
 keeps the order in which a job's slots were settled (T9), and a terminal line is durable before its
 `close` is written (R1, R4).
 
+A public file above 64 MiB is sealed: it gets another name and begins anew, after a group and before
+the next (L1). A file that was moved from outside is let go, and one that was cut is reported (L2, L3).
+
 When the disk refuses a line the log is blocked (E1): claims fail at once, everything else waits
 in memory and is tried again each second (E4, E5). A failed sync is final (E6).
 """
@@ -23,13 +26,14 @@ import structlog
 from sinkd import journal, record
 from sinkd.clock import Clock
 from sinkd.errors import LogUnusableError
-from sinkd.instant import rfc3339
+from sinkd.instant import compact_text, rfc3339
 from sinkd.storage import PRIVATE_MODE, PUBLIC_MODE, Storage
 
 RUNS: Final = "runs.jsonl"
 EVENTS: Final = "events.jsonl"
 RESERVE: Final = "reserve"
 RESERVE_BYTES: Final = 256 * 1024
+ROTATE_BYTES: Final = 64 * 1024 * 1024  # L1
 RETRY_SECONDS: Final = 1.0
 SAID_AGAIN_RETRIES: Final = 60  # E1
 LINGER_SECONDS: Final = 0.02  # how long a line nobody waits for gathers company before a sync
@@ -58,7 +62,10 @@ class _Line:
 
 
 class RunLog:
-    """Appends lines in groups; `blocked` is why the disk refuses them, None while it does not."""
+    """Appends lines in groups; `blocked` is why the disk refuses them, None while it does not.
+
+    `upkeep` is set when a file was sealed or the disk refused a line: time to look after segments.
+    """
 
     def __init__(
         self,
@@ -68,9 +75,11 @@ class RunLog:
         *,
         seq: int,
         show: Callable[[bytes], None] | None = None,
+        rotate_bytes: int = ROTATE_BYTES,
     ) -> None:
         """Begin after `seq`; `show` is handed each public line once it is durable."""
         self.blocked: OSError | None = None
+        self.upkeep = asyncio.Event()
         self._storage = storage
         self._clock = clock
         self._offload = offload
@@ -82,6 +91,9 @@ class RunLog:
         self._idle = asyncio.Event()
         self._idle.set()
         self._torn: set[str] = set()
+        self._rotate_bytes = rotate_bytes
+        self._ends: dict[str, int] = {}  # the sizes of the public files, as far as we know
+        self._rotated: list[dict[str, Any]] = []  # what is not yet an event
 
     def put(self, file: str, entry: Mapping[str, Any]) -> None:
         """Queue a line that nobody waits for."""
@@ -183,6 +195,7 @@ class RunLog:
             return 0, None
         encoded = [self._encode(line) for line in lines]
         landed, refused = await self._offload(lambda: self._write(lines, encoded))
+        self._say_rotated()
         for line, data in zip(lines[:landed], encoded, strict=False):
             if self._show and _is_public(line):
                 self._show(data)
@@ -219,12 +232,16 @@ class RunLog:
             except OSError as error:
                 message = f"{file}: sync failed ({_name(error)}); sinkd must restart"
                 raise LogUnusableError(message) from error
+        if refused is None:
+            self._seal_long(to_sync - {journal.FILE})
         return landed, refused
 
     def _append_line(self, file: str, data: bytes) -> None:
-        self._storage.refresh(file)
         mode = _MODES[file]
+        is_moved = self._storage.refresh(file)
         size = self._storage.size(file, mode)
+        if file != journal.FILE:
+            self._look_for_rotation(file, size, is_moved=is_moved)
         if file in self._torn:
             self._storage.append(file, _TORN, mode)
             self._torn.discard(file)
@@ -237,6 +254,44 @@ class RunLog:
             except OSError:
                 self._torn.add(file)
             raise
+        self._ends[file] = size + len(data)
+
+    def _look_for_rotation(self, file: str, size: int, *, is_moved: bool) -> None:
+        """Note that a file was moved away (L2) or cut (L3) from outside."""
+        cut_bytes = self._ends.get(file, 0) - size
+        if is_moved:
+            self._rotated.append({"segment": file})
+        elif cut_bytes > 0:
+            self._rotated.append({"segment": file, "cut_bytes": cut_bytes})
+        self._ends[file] = size
+
+    def _seal_long(self, files: set[str]) -> None:
+        """Seal the files that are too long, whose lines are all durable (L1)."""
+        for file in sorted(files):
+            if self._storage.size(file, _MODES[file]) <= self._rotate_bytes:
+                continue
+            segment = self._segment_name(file.removesuffix(".jsonl"))
+            with contextlib.suppress(OSError):  # a full disk: the long file is as good
+                self._storage.seal(file, segment, _MODES[file])
+                self._ends[file] = 0
+                self._rotated.append({"segment": segment})
+
+    def _segment_name(self, stem: str) -> str:
+        """Return a name of this second that no segment or summary has."""
+        taken = {name.partition(".")[0] for name in self._storage.names()}
+        sealed = f"{stem}-{compact_text(self._clock.wall())}"
+        again = (f"{sealed}-{number}" for number in itertools.count(2))
+        return (
+            next(name for name in itertools.chain([sealed], again) if name not in taken) + ".jsonl"
+        )
+
+    def _say_rotated(self) -> None:
+        rotated, self._rotated = self._rotated, []
+        for fields in rotated:
+            self.event("rotated", **fields)
+            if "cut_bytes" in fields:
+                _log.warning("log_cut", **fields, fix="rotate by renaming, not by copytruncate")
+            self.upkeep.set()
 
     def _held(self, lines: list[_Line], refused: OSError) -> list[_Line]:
         """Return the lines that wait for the disk; claims do not (E3)."""
@@ -250,6 +305,7 @@ class RunLog:
         # Claims that were queued meanwhile fail too; the rest may fit into the reserve (E4).
         self._queue = self._held(self._queue, refused)
         self.event("log_failed", errno=_name(refused))
+        self.upkeep.set()
         with contextlib.suppress(OSError):  # a file system that became read-only keeps it
             self._storage.remove(RESERVE)
         await self._write_queue()

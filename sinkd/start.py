@@ -25,6 +25,7 @@ from sinkd.network import Policy
 from sinkd.permits import Permits, raise_file_limit
 from sinkd.printer import Printer
 from sinkd.reload import Candidate, Config, Refusal, Reloader, begin_with, last_good
+from sinkd.retention import Keep, Retention
 from sinkd.runner import Runner, direct_transport
 from sinkd.secrets import Secrets, default_secrets_dirs
 from sinkd.spec import Spec
@@ -54,6 +55,7 @@ class Options:
     max_in_flight_per_host: int | None = None
     no_last_good: bool = False
     drain_seconds: float = 8
+    keep: Keep = field(default_factory=Keep)
     print_runs: bool = False
     instance: str | None = None
     heartbeat_url: str | None = None
@@ -138,6 +140,7 @@ async def assemble(
         permits=permits,
         lines=Lines(rules.version, options.instance),
         new_trace_id=lambda: randomness.token_hex(16),
+        retention=Retention(storage, store.log, clock, Threads("segments"), keep=options.keep),
         drain_seconds=options.drain_seconds,
         accepted_last=last.spec if last else Spec({}, ""),
     )

@@ -7,7 +7,9 @@ was not synced. Errors are the `OSError`s of the system; what is refused on prin
 
 import contextlib
 import errno
+import gzip
 import os
+import shutil
 import stat
 import sys
 import time
@@ -21,6 +23,9 @@ PRIVATE_MODE = 0o600
 LOCK = "sinkd.lock"
 LOCK_TRIES = 5
 
+_APPEND = os.O_RDWR | os.O_APPEND
+_BLOCK_BYTES = 1024 * 1024
+_GZIP_LEVEL = 6  # 9 takes four times as long for 2 % less
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -102,8 +107,39 @@ class Storage:
         finally:
             os.close(descriptor)
         self._forget(name)
-        os.rename(passing, name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-        self.sync_directory(name)
+        self._rename(passing, name)
+
+    def seal(self, name: str, sealed: str, mode: int = PUBLIC_MODE) -> None:
+        """Give a file another name and begin it anew, with the mode that it has (L1)."""
+        mode = stat.S_IMODE(os.fstat(self._file(name, mode)).st_mode)
+        self._forget(name)
+        self._rename(name, sealed)
+        self._files[name] = self._create(name, _APPEND, mode)
+
+    def compress(self, name: str) -> None:
+        """Put `name.gz` in the place of a file that changes no more; a crash may leave both."""
+        passing = f"{name}.gz.new"
+        with open(self._open(name, os.O_RDONLY, PUBLIC_MODE), "rb") as plain:  # noqa: PTH123 (no path)
+            mode = stat.S_IMODE(os.fstat(plain.fileno()).st_mode)
+            descriptor = self._open(passing, os.O_WRONLY | os.O_TRUNC, mode)
+            try:
+                with (
+                    open(descriptor, "wb", closefd=False) as file,
+                    gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed,
+                ):
+                    shutil.copyfileobj(plain, packed, _BLOCK_BYTES)
+                sync_file(descriptor)
+            except OSError:
+                self.remove(passing)
+                raise
+            finally:
+                os.close(descriptor)
+        self._rename(passing, f"{name}.gz")
+        self.remove(name)
+
+    def names(self) -> list[str]:
+        """Return the names of all that is in the directory."""
+        return os.listdir(self._directory)  # noqa: PTH208 (no path)
 
     def make_directory(self, name: str) -> None:
         """Create a directory for private files, if it is missing."""
@@ -149,12 +185,16 @@ class Storage:
 
     def _file(self, name: str, mode: int) -> int:
         if name not in self._files:
-            self._files[name] = self._open(name, os.O_RDWR | os.O_APPEND, mode)
+            self._files[name] = self._open(name, _APPEND, mode)
         return self._files[name]
 
     def _forget(self, name: str) -> None:
         if (descriptor := self._files.pop(name, None)) is not None:
             os.close(descriptor)
+
+    def _rename(self, name: str, to: str) -> None:
+        os.rename(name, to, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        self.sync_directory(to)
 
     def _open(self, name: str, flags: int, mode: int) -> int:
         try:

@@ -16,7 +16,7 @@ from sinkd.history import History
 from sinkd.instant import parse_rfc3339
 from sinkd.journal import Replay
 from sinkd.record import MissReason, Run
-from sinkd.runlog import EVENTS, RESERVE, RESERVE_BYTES, RUNS, Offload, RunLog
+from sinkd.runlog import EVENTS, RESERVE, RESERVE_BYTES, ROTATE_BYTES, RUNS, Offload, RunLog
 from sinkd.state import Claim, JobState, Pause
 from sinkd.storage import PRIVATE_MODE, Storage
 
@@ -45,6 +45,7 @@ class Store:
         *,
         tzdata: str,
         show: Callable[[bytes], None] | None = None,
+        rotate_bytes: int = ROTATE_BYTES,
     ) -> None:
         """Take the lock, replay what is there and close what a crash left open.
 
@@ -58,7 +59,9 @@ class Store:
         newest = _newest_events(storage)
         self.stopped_clean = newest.get("life", {}).get("event") == "stopped"  # R12
         self.said_revision: str | None = newest.get("accepted", {}).get("revision")
-        self.log = RunLog(storage, clock, offload, seq=self._replay.seq, show=show)
+        self.log = RunLog(
+            storage, clock, offload, seq=self._replay.seq, show=show, rotate_bytes=rotate_bytes
+        )
         self.states: dict[str, JobState] = self._replay.states
         self._told: dict[str, int] = {}
         self._alive_at = 0.0

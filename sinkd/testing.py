@@ -33,6 +33,8 @@ from sinkd.lines import Lines
 from sinkd.permits import Permits
 from sinkd.record import Event, Run
 from sinkd.reload import Candidate, Reloader, begin_with, last_good
+from sinkd.retention import Keep, Retention
+from sinkd.runlog import ROTATE_BYTES
 from sinkd.runner import Runner
 from sinkd.secrets import Secrets
 from sinkd.spec import Spec
@@ -202,6 +204,9 @@ class World:
     max_in_flight: int = 1024
     drain_seconds: float = 8
     nap_seconds: float = NAP_SECONDS
+    rotate_bytes: int = ROTATE_BYTES
+    keep: Keep = field(default_factory=Keep)
+    free_bytes: int = 2**40
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -223,8 +228,18 @@ class World:
         first, origin = begin_with(found, last)
         rules = schedule.tzdata()
         secrets = Secrets(self.env, ())
+        storage, version = self.storage(self.data_dir), rules.version
+        store = Store(storage, self.clock, inline, tzdata=version, rotate_bytes=self.rotate_bytes)
         daemon = Daemon(
-            store=Store(self.storage(self.data_dir), self.clock, inline, tzdata=rules.version),
+            store=store,
+            retention=Retention(
+                storage,
+                store.log,
+                self.clock,
+                inline,
+                keep=self.keep,
+                free=lambda path: self.free_bytes,  # noqa: ARG005
+            ),
             reloader=reloader,
             runner=Runner(httpx.MockTransport(self._answer), secrets, now=self.clock.wall),
             secrets=secrets,

@@ -80,21 +80,29 @@ def meanwhile(monkeypatch):
     """Let something happen when a reading has opened the current file and lists the others."""
 
     def meanwhile(happens):
-        names = History._names
-        monkeypatch.setattr(History, "_names", lambda self: happens() or names(self))
+        names, left = History._names, [happens]
+        monkeypatch.setattr(History, "_names", lambda self: (left and left.pop()()) or names(self))
 
     return meanwhile
 
 
 @pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("names", [[], ["runs.jsonl"]])
+@pytest.mark.parametrize("sealed", ["runs-1.jsonl", "runs-1.jsonl.gz"])
 def test_a_file_sealed_before_the_others_are_listed_is_read_once(
-    tmp_path, write, meanwhile, backwards
+    tmp_path, write, meanwhile, backwards, *, sealed, names
 ):
+    def seal():
+        (tmp_path / "runs.jsonl").unlink()
+        write(sealed, lines(1, 2))
+        for name in names:
+            write(name, lines(3))
+
     write("runs.jsonl", lines(1, 2))
     found = History(tmp_path)
-    meanwhile(lambda: (tmp_path / "runs.jsonl").rename(tmp_path / "runs-1.jsonl") and None)
+    meanwhile(seal)
     read = found.runs_backwards() if backwards else found.runs()
-    assert sorted(seqs(read)) == [1, 2]
+    assert sorted(seqs(read)) == [1, 2, 3][: 2 + len(names)]
 
 
 def test_a_segment_compressed_after_it_was_listed_is_read(tmp_path, write, monkeypatch):

@@ -3,21 +3,22 @@
 import math
 import sys
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
 from pydantic_core import to_json
 
-from sinkd import source
+from sinkd import sealed, source
 from sinkd.clock import SystemClock
 from sinkd.commands.jobs import check_names, instants
 from sinkd.commands.report_text import text
 from sinkd.errors import UsageError
 from sinkd.history import History
+from sinkd.instant import minute_text
 from sinkd.record import Run
-from sinkd.report import Report, Row, Summary, has_labels, parse_labels, rows
+from sinkd.report import Report, Row, Summary, Totals, has_labels, parse_labels, rows
 from sinkd.revisions import read_accepted
 from sinkd.spec import Daily, Job
 from sinkd.standing import standing
@@ -97,6 +98,9 @@ def _read(
             continue
         if summary.add(run) and question.outcome in {None, run["outcome"]}:
             listed.append(run)
+    older = _expired(history, question, labels, Summary(min(until, now), since, until), names)
+    older.merge(summary)
+    summary = older
     check_names(sorted(question.names), names, "the jobs file or the run log")
     stands = standing(history.events(), now)
     lists = len(question.names) == 1 or question.outcome
@@ -111,6 +115,47 @@ def _read(
         now=now,
         log=str(history.data_dir / "runs.jsonl"),
         knows_jobs=known is not None,
+    )
+
+
+def _expired(
+    history: History,
+    question: _Question,
+    labels: Mapping[str, Mapping[str, str]],
+    into: Summary,
+    names: set[str],
+) -> Summary:
+    """Add the totals of the segments that are gone and lie within the window (L7)."""
+    parts = sorted(_parts(history), key=lambda part: part[0])
+    for first, last, jobs in parts:
+        if first < into.since or last >= into.until:
+            if last >= into.since and first < into.until:
+                _say_left_out(first, last)
+            continue
+        names |= jobs.keys()
+        wanted = {
+            name: totals
+            for name, totals in jobs.items()
+            if question.wants(name, labels.get(name, totals.labels))
+        }
+        into.merge(Summary(into.ends_at, into.since, into.until, wanted))
+    return into
+
+
+def _parts(history: History) -> Iterator[tuple[float, float, Mapping[str, Totals]]]:
+    for path in history.expired():
+        try:
+            if part := sealed.decode(path.read_bytes()):
+                yield part
+        except (OSError, ValueError):
+            history.unreadable += 1
+
+
+def _say_left_out(first: float, last: float) -> None:
+    click.echo(
+        f"sinkd: the log from {minute_text(int(first))} to {minute_text(int(last))} was removed, "
+        "only its totals are kept; they are left out, as not all of it is asked for",
+        err=True,
     )
 
 

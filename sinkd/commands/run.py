@@ -1,18 +1,22 @@
 """`sinkd run`: the daemon."""
 
 import logging
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from sinkd.errors import UsageError
 from sinkd.network import Policy
+from sinkd.retention import Keep
 from sinkd.start import Options, run_and_exit
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
+
+_UNITS: Final = ("", "KiB", "MiB", "GiB", "TiB")
 
 
 def run_command(
@@ -23,6 +27,8 @@ def run_command(
     allow_cidr: tuple[str, ...],
     log_format: str,
     secrets_dir: tuple[Path, ...],
+    keep_days: int,
+    keep_bytes: str,
     **options: Any,  # noqa: ANN401
 ) -> int:
     """Run until a signal; the process ends here with its exit code."""
@@ -33,6 +39,7 @@ def run_command(
             data_dir=settings.data_dir,
             policy=_policy(network, allow_host, allow_cidr),
             secrets_dirs=secrets_dir,
+            keep=Keep(keep_days, None if keep_bytes == "off" else parse_bytes(keep_bytes)),
             **options,
         )
     )
@@ -53,6 +60,14 @@ def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes of a size such as `5GiB` or `1048576`; UsageError otherwise."""
+    if found := re.fullmatch(r"([0-9]{1,15})([KMGT]iB)?", text):
+        return int(found[1]) << 10 * _UNITS.index(found[2] or "")
+    message = f"--keep-bytes {text}: write a whole number and a unit, as in `5GiB`, or `off`"
+    raise UsageError(message)
 
 
 def _policy(network: str, hosts: tuple[str, ...], networks: tuple[str, ...]) -> Policy:

@@ -171,6 +171,10 @@ def _log(event: Event) -> Told | None:
             text = f"cannot be written ({event['errno']}): nothing is sent until it can be"
         case "log_recovered":
             text = f"can be written again; {event['held']} records were held in memory"
+        case "rotated" if cut := event.get("cut_bytes"):
+            text = f"{event['segment']} was cut by {cut} bytes from outside: lines may be lost"
+        case "rotated" if event["segment"] in {"runs.jsonl", "events.jsonl"}:
+            text = f"{event['segment']} was moved away from outside, and begun anew"
         case "rotated":
             text = f"sealed as {event['segment']}"
         case "expired":
