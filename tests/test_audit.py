@@ -123,12 +123,12 @@ def test_random_lives_are_proven_at_every_moment_of_theirs(tmp_path, look, monke
     audits = 0
     act = scenario._act
 
-    async def act_and_look(rng, world, life, **options):
+    async def act_and_look(rng, world, plan, life, **options):
         nonlocal audits
         audits += 1
         before = {path.name: path.read_bytes() for path in world.data_dir.glob("*.jsonl")}
         assert look(world.data_dir)[0] == 0, before
-        return await act(rng, world, life, **options)
+        return await act(rng, world, plan, life, **options)
 
     monkeypatch.setattr(scenario, "_act", act_and_look)
     for seed in random.Random(4).sample(range(10**6), 6):

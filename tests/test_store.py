@@ -14,7 +14,7 @@ from sinkd.errors import ConfigError, LockedError
 from sinkd.history import History
 from sinkd.instant import parse_rfc3339, rfc3339
 from sinkd.runlog import EVENTS, RESERVE, RUNS
-from sinkd.state import Pause
+from sinkd.state import Pause, is_sent
 from sinkd.storage import Storage
 from sinkd.store import ALIVE_SECONDS, Promise, Store
 from sinkd.testing import MemoryConfig, VirtualClock, World, inline, run_virtual
@@ -574,7 +574,7 @@ async def lived(life, operations):
                 life.skip(slot, job)
             case "miss":
                 life.miss(slot, slot + 2 * STEP, job)
-            case "claim" if state.open is None:
+            case "claim" if state.open is None and not is_sent(state.sent, slot):
                 assert await life.claim(slot, job=job) == [True]
                 runs.append(asyncio.create_task(life.finish(slot, job)))
             case "manual" if state.open is None:

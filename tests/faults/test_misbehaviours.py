@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 import tracemalloc
 
 import pytest
@@ -71,9 +72,16 @@ def test_a_misbehaviour_ends_in_one_answer_that_says_what_and_where(name):
 
 async def requested_too_late(behave):
     """Return the head that answers a request to a server that has reset the connection already."""
-    with Server(behave) as server:
+    connected = threading.Event()
+
+    def late(connection):
+        connected.wait(PATIENCE_SECONDS)
+        behave(connection)
+
+    with Server(late) as server:
         wire = Wire(context(), Resolver(), Policy())
         connection = await wire.open(Origin(LOCAL, server.port, tls=False), Progress())
+        connected.set()
         assert server.settle()[-1] == "reset"
         try:
             return await connection.request("POST", b"/", [(b"Host", b"h")], b"")
