@@ -104,7 +104,10 @@ class Retention:
         """Look at once, each hour, and when the writer says that there is something to do."""
         while True:
             self._runlog.upkeep.clear()
-            await self.look()
+            try:
+                await self.look()
+            except OSError as error:  # such as of a file that somebody else removed
+                _log.warning("retention_failed", error=str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._runlog.upkeep.wait()

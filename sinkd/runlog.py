@@ -270,8 +270,8 @@ class RunLog:
         for file in sorted(files):
             if self._storage.size(file, _MODES[file]) <= self._rotate_bytes:
                 continue
-            segment = self._segment_name(file.removesuffix(".jsonl"))
             with contextlib.suppress(OSError):  # a full disk: the long file is as good
+                segment = self._segment_name(file.removesuffix(".jsonl"))
                 self._storage.seal(file, segment, _MODES[file])
                 self._ends[file] = 0
                 self._rotated.append({"segment": segment})

@@ -353,6 +353,15 @@ def test_a_segment_without_a_summary_is_never_removed(tmp_path):
     assert not any(name.startswith("runs") for each in expiries(tmp_path) for name in each)
 
 
+def test_a_disk_that_cannot_be_asked_ends_no_daemon(tmp_path):
+    class Broken(Storage):
+        def names(self):
+            raise OSError(5, "Input/output error")
+
+    live(tmp_path, an_hour, storage=Broken)
+    assert len(list(History(tmp_path).runs())) > 80
+
+
 def test_what_was_rotated_from_outside_is_not_ours_to_remove(tmp_path):
     foreign = {"runs.jsonl.1", "runs-old.jsonl", "events.jsonl.2.gz"}
     for name in foreign:
