@@ -6,6 +6,7 @@ and when a file was sealed. Until a segment has its summary, it is neither compr
 
 import asyncio
 import contextlib
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -176,4 +177,7 @@ def _summary_name(segment: Segment) -> str:
 
 
 def _instant(text: str) -> float:
-    return datetime.strptime(text, "%Y%m%dT%H%M%S%z").timestamp()
+    """Return the instant in a name; one that no calendar has never grows old."""
+    with contextlib.suppress(ValueError):
+        return datetime.strptime(text, "%Y%m%dT%H%M%S%z").timestamp()
+    return math.inf

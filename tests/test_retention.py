@@ -363,7 +363,12 @@ def test_a_disk_that_cannot_be_asked_ends_no_daemon(tmp_path):
 
 
 def test_what_was_rotated_from_outside_is_not_ours_to_remove(tmp_path):
-    foreign = {"runs.jsonl.1", "runs-old.jsonl", "events.jsonl.2.gz"}
+    foreign = {
+        "runs.jsonl.1",
+        "runs-old.jsonl",
+        "events.jsonl.2.gz",
+        "runs-20269999T000000Z.jsonl.gz",
+    }
     for name in foreign:
         (tmp_path / name).write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
     live(tmp_path, an_hour, keep=Keep(bytes=0), free_bytes=0)
