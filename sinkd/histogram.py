@@ -1,7 +1,7 @@
 """Counts durations in fixed log-spaced steps of 2 %, so that histograms of parts can be merged.
 
 Every p50 and p95 is read from one (L7): the figure of merged histograms equals the figure of the
-whole, and it is within 1 % of the exact one.
+whole, and it is within 1 % of the exact one, but for the rounding to a whole millisecond.
 """
 
 import math

@@ -1,6 +1,5 @@
 """Durations counted in steps of 2 %: close to the exact quantile, and equal after merging."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +32,8 @@ def test_short_durations_are_exact():
 @given(durations, st.sampled_from([0.0, 0.5, 0.95, 1.0]))
 def test_a_quantile_is_within_a_percent_of_the_exact_one(values, share):
     exact = sorted(values)[max(0, -(-len(values) * round(share * 100) // 100) - 1)]
-    assert histogram(values).quantile(share) == pytest.approx(exact, rel=0.0101, abs=0.51)
+    tolerance = 0.0101 * exact + 0.51  # and the rounding to a whole millisecond
+    assert abs(histogram(values).quantile(share) - exact) <= tolerance
 
 
 @given(durations, st.lists(st.integers(0, 3_600_000)))
