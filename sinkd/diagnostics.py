@@ -4,9 +4,11 @@ A `Diagnostic` holds all that any output format shows; renderers add nothing and
 Lines and columns count characters from 1; a span ends before its end column.
 """
 
+import bisect
 import itertools
 import re
 import unicodedata
+from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -150,14 +152,51 @@ def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [replace(diagnostic, severity="error") for diagnostic in diagnostics]
 
 
-def split_lines(text: str) -> list[str]:
-    """Return the lines of a text as spans count them, without their breaks."""
-    return _LINE_BREAK.split(text)
+class Lines(Sequence[str]):
+    """The lines of a text as spans count them, without their breaks.
+
+    They are looked for as far as somebody asks: a text may have millions.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = array("I", [0])
+        self._breaks = _LINE_BREAK.finditer(text)
+
+    def __len__(self) -> int:
+        while self._find_more():
+            pass
+        return len(self._starts)
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 (slices are not taken)
+        end = self.start(index + 2) if self._has(index + 2) else len(self._text)
+        return self._text[self.start(index + 1) : end].rstrip("\r\n")
+
+    def start(self, number: int) -> int:
+        """Return the offset at which a line begins, counted from 1; IndexError beyond the last."""
+        self._has(number)
+        return self._starts[number - 1]
+
+    def number(self, offset: int) -> int:
+        """Return the line in which an offset stands, counted from 1."""
+        while self._starts[-1] <= offset and self._find_more():
+            pass
+        return bisect.bisect_right(self._starts, offset)
+
+    def _has(self, number: int) -> bool:
+        while len(self._starts) < number and self._find_more():
+            pass
+        return len(self._starts) >= number
+
+    def _find_more(self) -> bool:
+        known = len(self._starts)
+        self._starts.extend(found.end() for found in itertools.islice(self._breaks, 1000))
+        return len(self._starts) > known
 
 
 def as_text(path: str, text: str, diagnostics: Collection[Diagnostic], *, color: bool) -> str:
     """Return the diagnostics of one file for a terminal, each with its lines, and a summary."""
-    lines = split_lines(text)
+    lines = Lines(text)
     paint = _paint if color else _plain
     path = harmless(path)
     blocks = [_block(path, lines, diagnostic, paint) for diagnostic in diagnostics]

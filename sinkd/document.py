@@ -19,7 +19,8 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from sinkd.diagnostics import Diagnostic, Edit, Related, Span, quoted
+from sinkd.diagnostics import Diagnostic, Edit, Lines, Related, Span, quoted
+from sinkd.jobsfile import JOBS_LIMIT
 
 DEPTH_LIMIT: Final = 32
 EVENTS_LIMIT: Final = 5_000_000
@@ -28,7 +29,6 @@ PROBLEMS_LIMIT: Final = 1000
 Location: TypeAlias = tuple[str | int, ...]
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
@@ -45,7 +45,7 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,3999})")
 _ODD_INTEGER = re.compile(r"[-+]?[0-9]{1,4000}|0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,3000}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_NUMBERS = functools.partial(array, "l")
+_NUMBERS = functools.partial(array, "I")
 _PROPERTY = re.compile(r"[^\s,\[\]{}]+")
 _DIRECTIVE = re.compile(r"^%.*", re.MULTILINE)
 
@@ -76,29 +76,24 @@ class Document:
     _children: dict[int, Any] = field(default_factory=dict)
 
     @functools.cached_property
-    def line_starts(self) -> "array[int]":
-        """The offset at which each line begins."""
-        starts = array("l", [0])
-        starts.extend(found.end() for found in _LINE_BREAK.finditer(self.text))
-        return starts
+    def lines(self) -> Lines:
+        """The lines of the text."""
+        return Lines(self.text)
 
     def span(self, start: int, end: int) -> Span:
         """Return the lines and columns of the text in [start, end)."""
         start, end = min(start, len(self.text)), min(end, len(self.text))
-        lines = self.line_starts
-        line = bisect.bisect_right(lines, start)
-        end_line = max(line, bisect.bisect_right(lines, end))
-        return Span(line, start - lines[line - 1] + 1, end_line, end - lines[end_line - 1] + 1)
+        line, end_line = self.lines.number(start), self.lines.number(end)
+        columns = start - self.lines.start(line) + 1, end - self.lines.start(end_line) + 1
+        return Span(line, columns[0], end_line, columns[1])
 
     def offset(self, line: int, column: int) -> int:
         """Return where in the text a line's column stands, both counted from 1."""
-        return self.line_starts[line - 1] + column - 1
+        return self.lines.start(line) + column - 1
 
     def line(self, number: int) -> str:
         """Return a line, counted from 1, without its break."""
-        starts = self.line_starts
-        end = starts[number] if number < len(starts) else len(self.text)
-        return self.text[starts[number - 1] : end].rstrip("\r\n")
+        return str(self.lines[number - 1])
 
     def node_span(self, node: int) -> Span:
         """Return where a node stands, without the blanks that follow it."""

@@ -97,7 +97,7 @@ class _Explanation:
         for number in range(max(0, min(first, self.number - 1)), self.number + 1):
             found = _NO_SPACE.match(self.document.line(number + 1))
             if found and (number >= first or found[1] != "\t"):  # in a text a tab may begin a line
-                begin = self.document.line_starts[number] + found.start(1)
+                begin = self.document.lines.start(number + 1) + found.start(1)
                 advice = f"YAML allows only spaces; this file uses {self._step()} per level"
                 name = "tab" if found[1] == "\t" else "no-break space"
                 message = f"a {name} is used for indentation"
@@ -125,11 +125,11 @@ class _Explanation:
         ):
             return None
         wanted = min(reversed(levels), key=lambda level: abs(level - have))
-        begin = self.document.line_starts[self.number]
+        begin = self.document.lines.start(self.number + 1)
         if not self._is_right(begin, have, wanted):
             return None
         fix = Edit(self.document.span(begin, begin + have), " " * wanted)
-        upper = self.document.line_starts[above]
+        upper = self.document.lines.start(above + 1)
         indent = len(self.document.line(above + 1)) - len(self.document.line(above + 1).lstrip(" "))
         related = Related(self.document.span(upper, upper + indent), _spaces(indent))
         return self._because(
@@ -186,8 +186,8 @@ class _Explanation:
         return None
 
     def _end_of_line(self) -> int:
-        starts = self.document.line_starts
-        return starts[self.number] + len(self.document.line(self.number + 1).rstrip(" \t\r\n"))
+        start = self.document.lines.start(self.number + 1)
+        return start + len(self.document.line(self.number + 1).rstrip(" \t\r\n"))
 
     def _bracket(self) -> Diagnostic | None:
         """A bracket is never closed, is closed by another kind, or lacks a comma inside."""
@@ -243,7 +243,7 @@ class _Explanation:
 
     def _colon(self) -> Diagnostic | None:
         """A value holds `: `, or a line holds no `: ` at all."""
-        begin = self.document.line_starts[self.number]
+        begin = self.document.lines.start(self.number + 1)
         if self.words.startswith("mapping values") and (tight := self._tight_colon()):
             return tight
         found = _VALUE.match(self.document.line(self.number + 1))
@@ -268,7 +268,7 @@ class _Explanation:
         found = _TIGHT.match(self.document.line(above + 1)) if above < self.number else None
         if found is None:
             return None
-        begin = self.document.line_starts[above]
+        begin = self.document.lines.start(above + 1)
         message = "this line is neither `key: value` nor `- item`"
         start, end = found.span("text")
         return self._because(message, begin + start, begin + end, "write a blank after `:`")

@@ -289,7 +289,7 @@ def test_a_second_repair_finds_nothing_and_no_file_loses_its_yaml(data, unsafe):
     after = repaired.data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     if document.read(text).finished:
         assert document.read(after).finished
-    assert len(document.Document(after).line_starts) == len(document.Document(text).line_starts)
+    assert len(document.Document(after).lines) == len(document.Document(text).lines)
     errors = [found.code for found in source.load(data).diagnostics if found.severity == "error"]
     new = [found for found in repaired.loaded.diagnostics if found.severity == "error"]
     covers = {"SNK001", "SNK005", "SNK101", "SNK108", "SNK111"}  # their repair shows what is below

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sinkd import diagnostics, source
-from sinkd.diagnostics import RULES, harmless, quoted, split_lines
+from sinkd.diagnostics import RULES, harmless, quoted, Lines
 from sinkd.errors import UsageError
 from sinkd.explanations import EXPLANATIONS
 
@@ -96,11 +96,11 @@ def _text(code: str, *, color: bool) -> Iterator[str]:
 
 
 def _indented(text: str) -> list[str]:
-    return [f"    {harmless(line)}".rstrip() for line in split_lines(text.rstrip("\n"))]
+    return [f"    {harmless(line)}".rstrip() for line in Lines(text.rstrip("\n"))]
 
 
 def _fenced(language: str, text: str) -> str:
-    lines = map(harmless, split_lines(text.rstrip("\n")))
+    lines = map(harmless, Lines(text.rstrip("\n")))
     return "\n".join([f"```{language}", *lines, "```"])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sinkd.commands.validate_places import advice
-from sinkd.diagnostics import Diagnostic, Span, split_lines
+from sinkd.diagnostics import Diagnostic, Span, Lines
 
 if TYPE_CHECKING:
     from sinkd.commands.validate import Checked
@@ -22,7 +22,7 @@ def render(files: "Sequence[Checked]") -> str:
 
 
 def _diagnostics(file: "Checked") -> list[dict[str, Any]]:
-    lines = split_lines(file.text)
+    lines = Lines(file.text)
     mark = len(codecs.BOM_UTF8) if file.data.startswith(codecs.BOM_UTF8) else 0
 
     def position(line: int, column: int) -> dict[str, int]:
