@@ -88,6 +88,11 @@ class Disk(Storage):
         super().replace(name, data, mode)
         self._plan.synced[name] = len(data)
 
+    def seal(self, name, sealed, mode=0o640):
+        self._operate()
+        self._plan.synced[sealed] = self._plan.synced.pop(name, 0)
+        super().seal(name, sealed, mode)
+
     def reserve(self, name, size):
         self._operate(grows=True)
         super().reserve(name, size)

@@ -137,9 +137,15 @@ def _spans(events, specs, until):
 
 def _numbered(data_dir):
     seen = Counter()
-    for name in ("runs.jsonl", "events.jsonl", "journal.jsonl"):
+    history = History(data_dir)
+    files = {
+        "runs.jsonl": list(history.lines("runs")),
+        "events.jsonl": list(history.lines("events")),
+        "journal.jsonl": (data_dir / "journal.jsonl").read_bytes().splitlines(),
+    }
+    for name, lines in files.items():
         before = 0
-        for line in (data_dir / name).read_bytes().splitlines():
+        for line in lines:
             try:
                 seq = json.loads(line)["seq"]
             except ValueError:

@@ -64,6 +64,7 @@ def play(seed, data_dir, *, clock_steps=True):
             seed=seed,
             max_in_flight=rng.choice((2, 50)),
             storage=plan.storage,
+            rotate_bytes=rng.choice((8_000, 64_000_000)),
         )
         life = await world.start()
         for _ in range(rng.randint(3, 12)):
