@@ -162,6 +162,7 @@ class Lines(Sequence[str]):
         self._text = text
         self._starts = array("I", [0])
         self._breaks = _LINE_BREAK.finditer(text)
+        self._latest = (0, "")  # a line may have megabytes, and a thousand findings
 
     def __len__(self) -> int:
         while self._find_more():
@@ -169,8 +170,17 @@ class Lines(Sequence[str]):
         return len(self._starts)
 
     def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 (slices are not taken)
-        end = self.start(index + 2) if self._has(index + 2) else len(self._text)
-        return self._text[self.start(index + 1) : end].rstrip("\r\n")
+        if not self._has(index + 1):
+            raise IndexError(index)
+        return self.line(index + 1)
+
+    def line(self, number: int) -> str:
+        """Return a line, counted from 1; empty beyond the last."""
+        if self._latest[0] != number:
+            begin = self.start(number) if self._has(number) else len(self._text)
+            end = self.start(number + 1) if self._has(number + 1) else len(self._text)
+            self._latest = number, self._text[begin:end].rstrip("\r\n")
+        return self._latest[1]
 
     def start(self, number: int) -> int:
         """Return the offset at which a line begins, counted from 1; IndexError beyond the last."""
@@ -268,7 +278,7 @@ def _plain(_: str, text: str) -> str:
     return text
 
 
-def _block(path: str, lines: Sequence[str], found: Diagnostic, paint: _Paint) -> str:
+def _block(path: str, lines: Lines, found: Diagnostic, paint: _Paint) -> str:
     """Return a diagnostic with the lines that it is about."""
     marks = [(found.span, "^", found.label), *((span, "-", label) for span, label in found.related)]
     shown = {span.line for span, _, _ in marks}
@@ -288,7 +298,7 @@ def _block(path: str, lines: Sequence[str], found: Diagnostic, paint: _Paint) ->
             result.append(paint("gutter", f"{'':{width}} :"))
         before = line
         here = [span.column for span, _, _ in marks if span.line == line]
-        text, cut = _window(lines[line - 1] if line <= len(lines) else "", min(here, default=1))
+        text, cut = _window(lines.line(line), min(here, default=1))
         result.append(f"{paint('gutter', f'{line:>{width}} |')} {harmless(text)}".rstrip())
         for span, mark, label in marks:
             if span.line == line:

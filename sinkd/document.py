@@ -3,7 +3,7 @@
 YAML 1.2 core scalars over libyaml's events, in one pass, without its composer (which recurses in
 C until it crashes). Anchors, aliases, merge keys, tags, directives, second documents, duplicate
 keys and keys that are not text are problems; a text nested too deep or with too many parts is
-given up at once. Security 3.1.
+given up while it is read. Security 3.1.
 
 Nodes are numbered in the order of the text. Their offsets stand in arrays, lines and columns are
 computed when somebody asks: a file of 10,000 jobs costs little more than its parse.
@@ -20,11 +20,15 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from sinkd.diagnostics import Diagnostic, Edit, Lines, Related, Span, quoted
-from sinkd.jobsfile import JOBS_LIMIT
+from sinkd.jobsfile import JOBS_LIMIT, is_ignored
 
 DEPTH_LIMIT: Final = 32
-EVENTS_LIMIT: Final = 5_000_000
 PROBLEMS_LIMIT: Final = 1000
+LINES_LIMIT: Final = 2_000_000
+ENTRIES_LIMIT: Final = 1000  # of a mapping or list that is neither `jobs`, nor in a body or `x-`
+PARTS_LIMIT: Final = 550_000  # a body of 1 MiB has fewer
+PARTS_OF_A_JOB: Final = 89  # come on top for each job: 5,000,000 in a file of 50,000
+_PARTS_AT_ONCE: Final = 4096
 
 Location: TypeAlias = tuple[str | int, ...]
 
@@ -47,6 +51,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NUMBERS = functools.partial(array, "I")
 _PROPERTY = re.compile(r"[^\s,\[\]{}]+")
+_MAY_BEGIN_A_NODE = re.compile(r"(?<![^\s,\[\]{}\"':?-])[&*!]")
 _DIRECTIVE = re.compile(r"^%.*", re.MULTILINE)
 
 
@@ -93,7 +98,7 @@ class Document:
 
     def line(self, number: int) -> str:
         """Return a line, counted from 1, without its break."""
-        return str(self.lines[number - 1])
+        return self.lines.line(number)
 
     def node_span(self, node: int) -> Span:
         """Return where a node stands, without the blanks that follow it."""
@@ -176,9 +181,9 @@ class Document:
 class _GivenUpError(Exception):
     """The rest of the text is not worth reading."""
 
-    def __init__(self, span: Span, message: str) -> None:
+    def __init__(self, span: Span, message: str, code: str = "SNK006") -> None:
         super().__init__(message)
-        self.problem = Diagnostic("SNK006", message, span, "nothing after this was checked")
+        self.problem = Diagnostic(code, message, span, "nothing after this was checked")
 
 
 def read(text: str) -> Document:
@@ -188,8 +193,6 @@ def read(text: str) -> Document:
         _check_characters(document)
         if document.problems:
             return document
-        if len(text) > EVENTS_LIMIT:
-            _check_size(document)  # before anything is built: that needs memory
         _build(document)
         _check_duplicates(document)
         _check_no_break_spaces(document)
@@ -209,6 +212,8 @@ def parse(text: str) -> Iterator[Any]:
 
 
 def _check_characters(document: Document) -> None:
+    if max(document.text.count("\n"), document.text.count("\r")) > LINES_LIMIT:
+        raise _GivenUpError(Span(1, 1, 1, 1), f"the file has more than {LINES_LIMIT:,} lines")
     for found in _FORBIDDEN.finditer(document.text):
         code = ord(found[0])
         name = _CHARACTER_NAMES.get(code, "")
@@ -217,15 +222,37 @@ def _check_characters(document: Document) -> None:
         document.report(Diagnostic("SNK005", message, document.span(*found.span()), label))
 
 
-def _check_size(document: Document) -> None:
-    for number, event in enumerate(parse(document.text)):
-        index = event.start_mark.index
-        if type(event) is yaml.AliasEvent:
-            message = "the file has aliases, and is too big to look for more problems"
-            raise _GivenUpError(document.span(index, index + 1), message)
-        if number >= EVENTS_LIMIT:
-            message = f"the file has more than {EVENTS_LIMIT:,} parts"
-            raise _GivenUpError(document.span(index, index + 1), message)
+def _check_growth(document: Document, open_: list[Any]) -> None:
+    """Give up a text that grows beyond any jobs file, before it takes seconds and gigabytes.
+
+    `open_` are the mappings and lists that are open, the outermost first.
+    """
+    root = open_[0]
+    jobs = root.get("jobs") if type(root) is dict else None
+    count = len(jobs) if type(jobs) is list else 0
+    if count > JOBS_LIMIT:
+        message = f"`jobs` has at most {JOBS_LIMIT:,} entries"
+        raise _GivenUpError(document.node_span(_jobs_key(document)), message, "SNK109")
+    here = document.span(document.starts[-1], document.starts[-1] + 1)
+    limit = PARTS_LIMIT + PARTS_OF_A_JOB * count
+    if len(document.values) > limit:
+        raise _GivenUpError(here, f"the file has more than {limit:,} parts")
+    if len(document.duplicates) > PROBLEMS_LIMIT:
+        raise _GivenUpError(here, f"the file has more than {PROBLEMS_LIMIT:,} duplicate keys")
+    keys = [next(reversed(each), "") for each in open_ if type(each) is dict]
+    if "body" in keys or any(is_ignored(key) for key in keys):
+        return
+    for each in open_:
+        if len(each) > ENTRIES_LIMIT and each is not jobs:
+            what = "mapping" if type(each) is dict else "list"
+            raise _GivenUpError(here, f"this {what} has more than {ENTRIES_LIMIT:,} entries")
+
+
+def _jobs_key(document: Document) -> int:
+    key = 1
+    while document.values[key] != "jobs":
+        key = document.following[document.following[key]]
+    return key
 
 
 _NO_KEY: Final = object()  # what comes next in a mapping is a key
@@ -237,7 +264,7 @@ def _build(document: Document) -> None:  # noqa: C901, PLR0912 (a call per event
     """Turn the events of the text into data and places; this loop is what a big file costs."""
     text, values = document.text, document.values
     starts, ends, following = document.starts, document.ends, document.following
-    may_have_properties = any(mark in text for mark in "&*!")
+    may_have_properties = _MAY_BEGIN_A_NODE.search(text) is not None
     outer: list[tuple[Any, Any, int]] = []
     container: Any = []  # what is open; `key` says what is expected in it, `owner` is its node
     key: Any = _LIST
@@ -270,6 +297,8 @@ def _build(document: Document) -> None:  # noqa: C901, PLR0912 (a call per event
         following.append(node + 1)
         if may_have_properties:
             _check_properties(document, event, node)
+        if not node % _PARTS_AT_ONCE and node:
+            _check_growth(document, [each for each, _, _ in outer[1:]] + [container])
         if key is _LIST:
             container.append(value)
         elif key is _NO_KEY:

@@ -38,6 +38,8 @@ def check(findings: Findings) -> None:
     _check_header_secrets(findings, ("defaults", "request"), mapping(defaults.get("request")))
     listed = jobs(data)
     for location, job in listed:
+        if findings.has_more or findings.has_more_warnings:
+            break
         schedule, request = mapping(job.get("schedule")), mapping(job.get("request"))
         _check_zone(findings, (*location, "schedule", "timezone"), schedule.get("timezone"))
         if _is_whole(interval := schedule.get("interval_minutes")):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sinkd.diagnostics import RULES, Diagnostic, Edit, Related, Span, harmless
+from sinkd.diagnostics import RULES, Diagnostic, Edit, Related, Severity, Span, harmless
 from sinkd.document import PROBLEMS_LIMIT, Document, Location
 from sinkd.grammar import Flaw
 
@@ -26,7 +26,9 @@ class Findings:
         self._errors = len(self.diagnostics)  # a document's problems are errors
         self._wrong = {found.span[:2] for found in self.diagnostics if found.code != "SNK003"}
         self._wrong |= {document.node_span(node)[:2] for node in document.spoiled}
-        self.has_more = False  # than anybody wants to see
+        self._warnings = 0
+        self.has_more = False  # errors than anybody wants to see
+        self.has_more_warnings = False
 
     @property
     def has_errors(self) -> bool:
@@ -37,9 +39,14 @@ class Findings:
         """Return what was found in the order of the text."""
         found = sorted(self.diagnostics, key=lambda diagnostic: diagnostic.span)
         if self.has_more:
-            message = f"the file has more than {PROBLEMS_LIMIT:,} problems"
-            found.append(Diagnostic("SNK006", message, found[-1].span, "the rest is not shown"))
+            found.append(self._more("problems", found[-1].span, "error"))
+        elif self.has_more_warnings:
+            found.append(self._more("warnings", found[-1].span, "warning"))
         return found
+
+    def _more(self, what: str, span: Span, severity: Severity) -> Diagnostic:
+        message = f"the file has more than {PROBLEMS_LIMIT:,} {what}"
+        return Diagnostic("SNK006", message, span, "the rest is not shown", severity=severity)
 
     def add(
         self,
@@ -56,16 +63,21 @@ class Findings:
     ) -> None:
         """Add a finding at a location, or at a `span` in its text."""
         rule = RULES[code]
+        is_error = rule.severity == "error"
         if self._errors >= PROBLEMS_LIMIT:
             self.has_more = True
+            return
+        if not is_error and self._warnings >= PROBLEMS_LIMIT:
+            self.has_more_warnings = True
             return
         whole = self.span(location, key=key)
         if code != "SNK102":  # several things may lack at one place
             if whole[:2] in self._wrong:
                 return
-            if rule.severity == "error":
+            if is_error:
                 self._wrong.add(whole[:2])
-        self._errors += rule.severity == "error"
+        self._errors += is_error
+        self._warnings += not is_error
         if fix and fix.span.line != fix.span.end_line:
             fix = None  # what stands on several lines may hold comments
         found = Diagnostic(

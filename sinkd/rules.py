@@ -4,7 +4,9 @@ They hold whatever else is wrong, so each takes only the parts that have the rig
 `warnings` has the rules that doubt instead of refuse.
 """
 
+import functools
 import math
+from collections import defaultdict
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -26,6 +28,8 @@ def check(findings: Findings) -> None:
     _check_defaults(findings, defaults)
     names: dict[str, Location] = {}
     for location, job in jobs(data):
+        if findings.has_more:
+            return
         _check_name(findings, location, job, names)
         _check_schedule(findings, location, mapping(job.get("schedule")), defaults)
         _check_request(findings, location, job, defaults)
@@ -133,22 +137,39 @@ def _check_zone(findings: Findings, place: Location) -> None:
     if name in zone_names():
         return
     word = name.strip().replace(" ", "_").lower()
-    same = next((zone for zone in zone_names() if zone.lower() == word), None)
+    same = _zones().get(word)
     meant = same or _close_zone(word)
     label = f"did you mean `{meant}`?" if meant else "write an IANA name, as `Europe/Berlin`"
     fix = Edit(findings.span(place), meant, safe=same is not None) if meant else None
     findings.add("SNK117", place, f"{quoted(name)} is not a time zone", label, fix=fix)
 
 
+@functools.cache
+def _zones() -> dict[str, str]:
+    """Return the names of zones by what they are in lower case."""
+    from sinkd.schedule import zone_names
+
+    return {zone.lower(): zone for zone in sorted(zone_names())}
+
+
+@functools.cache
+def _words_of_zones() -> dict[str, dict[str, str]]:
+    """Return, by their first letter, the words for zones in lower case: names and cities."""
+    names = _zones()
+    words: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for key, zone in names.items():
+        for word in (key, key.rpartition("/")[2]):
+            words[word[0]].setdefault(word, zone)
+    return words
+
+
 def _close_zone(word: str) -> str | None:
     import difflib
 
-    from sinkd.schedule import zone_names
-
-    names = {zone.lower(): zone for zone in sorted(zone_names())}
-    cities = {zone.rpartition("/")[2]: zone for zone in names}
-    close = difflib.get_close_matches(word[:64], [*names, *cities], 1, 0.8)
-    return names[cities.get(close[0], close[0])] if close else None
+    word = word.removeprefix("right/").removeprefix("posix/")  # of a system's own zone files
+    words = _words_of_zones().get(word[:1], {})  # of all of them it would take milliseconds
+    close = difflib.get_close_matches(word[:64], words, 1, 0.8)
+    return words[close[0]] if close else None
 
 
 def _check_request(

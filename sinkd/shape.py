@@ -8,64 +8,62 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from sinkd.document import PROBLEMS_LIMIT, Location
+from sinkd.document import Location
 from sinkd.findings import Findings
-from sinkd.jobsfile import (
-    ADAPTER,
-    DefaultRequest,
-    Defaults,
-    Job,
-    JobsFile,
-    Request,
-    Schedule,
-    is_ignored,
-)
+from sinkd.jobsfile import ADAPTER, JOBS_LIMIT, JobsFile, is_ignored
 
-_FIELDS: Final = frozenset(
-    field
-    for model in (JobsFile, Defaults, DefaultRequest, Job, Schedule, Request)
-    for field in model.__annotations__
-)
+_JOBS_AT_ONCE: Final = 100
 
 
 def check(findings: Findings) -> JobsFile | None:
-    """Return the data as the model's when it has the model's shape; else findings say why not."""
+    """Return the data as the model's when it has the model's shape; else findings say why not.
+
+    Jobs are checked some at a time: a million of pydantic's errors would take a gigabyte.
+    """
     data = _without_ignored(findings.value(()))
-    limit = PROBLEMS_LIMIT
-    while True:
-        try:
-            return ADAPTER.validate_python(data)
-        except ValidationError as error:
-            if error.error_count() <= PROBLEMS_LIMIT:
-                _explain(findings, data, error)
-                return None
-        # A million of pydantic's errors take a gigabyte, so they are looked for in a part.
-        findings.has_more = True
-        data = _first(data, limit)
-        limit //= 2
+    listed = data.get("jobs") if isinstance(data, dict) else None
+    if not isinstance(listed, list):
+        return _checked(findings, data, 0)
+    if len(listed) > JOBS_LIMIT:
+        from sinkd import values
+
+        context = {"max_length": JOBS_LIMIT}
+        values.explain(findings, "too_long", ("jobs",), context, on_key=False)
+        return None
+    file = _checked(findings, {**data, "jobs": listed[:_JOBS_AT_ONCE]}, 0)
+    for first in range(_JOBS_AT_ONCE, len(listed), _JOBS_AT_ONCE):
+        if findings.has_more:
+            return None
+        some = {"version": 1, "jobs": listed[first : first + _JOBS_AT_ONCE]}
+        more = _checked(findings, some, first)
+        if file and more:
+            file["jobs"] += more["jobs"]
+        else:
+            file = None
+    return file
 
 
-def _first(value: Any, limit: int) -> Any:  # noqa: ANN401 (whatever the file holds)
-    """Return the first items of every list and mapping, and every field of the model."""
-    if isinstance(value, list):
-        return [_first(item, limit) for item in value[:limit]]
-    if isinstance(value, dict):
-        return {
-            key: _first(item, limit)
-            for number, (key, item) in enumerate(value.items())
-            if number < limit or key in _FIELDS
-        }
-    return value
+def _checked(findings: Findings, data: Any, first: int) -> JobsFile | None:  # noqa: ANN401
+    """Check data whose jobs are those of the file from the first on."""
+    try:
+        return ADAPTER.validate_python(data)
+    except ValidationError as error:
+        _explain(findings, data, error, first)
+        return None
 
 
-def _explain(findings: Findings, data: Any, error: ValidationError) -> None:  # noqa: ANN401
+def _explain(findings: Findings, data: Any, error: ValidationError, first: int) -> None:  # noqa: ANN401
     from sinkd import names, values
 
     unknown: list[Location] = []
     missing: list[Location] = []
     for problem in error.errors(include_url=False, include_input=False):
+        if findings.has_more:
+            return
         kind, place = problem["type"], problem["loc"]
         location = _location(data, place)
+        if len(location) > 1 and location[0] == "jobs":
+            location = ("jobs", int(location[1]) + first, *location[2:])
         if kind == "missing":
             missing.append((*location, place[-1]))
         elif kind == "extra_forbidden":
