@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sinkd import diagnostics, source
-from sinkd.diagnostics import RULES, harmless, quoted, Lines
+from sinkd.diagnostics import RULES, Lines, harmless, quoted
 from sinkd.errors import UsageError
 from sinkd.explanations import EXPLANATIONS
 

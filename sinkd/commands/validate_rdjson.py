@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sinkd.commands.validate_places import advice
-from sinkd.diagnostics import Diagnostic, Span, Lines
+from sinkd.diagnostics import Diagnostic, Lines, Span
 
 if TYPE_CHECKING:
     from sinkd.commands.validate import Checked
