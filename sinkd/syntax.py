@@ -191,10 +191,20 @@ class _Explanation:
 
     def _bracket(self) -> Diagnostic | None:
         """A bracket is never closed, is closed by another kind, or lacks a comma inside."""
-        opening, found = self.text[self.start : self.start + 1], self.text[self.place :][:1]
+        found = self.text[self.place :][:1]
+        if "expected node content" in self.words or found in _CLOSING.values():
+            if (start := self._open_bracket()) is not None:
+                self.start = start
+            elif found in _CLOSING.values():
+                message = f"this `{found}` closes nothing"
+                return self._because(message, self.place, self.place + 1, "remove it")
+        opening = self.text[self.start : self.start + 1]
         if "flow" not in self.construct or opening not in _CLOSING:
             return None
         closing = _CLOSING[opening]
+        if found == ",":
+            message = "a value is missing before this `,`"
+            return self._because(message, self.place, self.place + 1, "remove it")
         related = [Related(self.document.span(self.start, self.start + 1), "opened here")]
         if found in _CLOSING.values():
             message = f"`{found}` cannot close `{opening}`"
@@ -207,6 +217,19 @@ class _Explanation:
             return self._because(message, self.place, self.place + 1, related=related)
         message = f"this `{opening}` is never closed"
         return self._because(message, self.start, self.start + 1, f"add a `{closing}`")
+
+    def _open_bracket(self) -> int | None:
+        """Return the offset of the innermost bracket that is open where the parser stopped."""
+        opened: list[int] = []
+        try:
+            for event in parse(self.text):
+                if getattr(event, "flow_style", False):
+                    opened.append(event.start_mark.index)
+                elif isinstance(event, yaml.CollectionEndEvent) and opened:
+                    opened.pop()
+        except yaml.MarkedYAMLError:
+            pass
+        return opened[-1] if opened else None
 
     def _first_character(self) -> Diagnostic | None:
         """A value begins with a character that YAML keeps for itself."""
@@ -255,6 +278,10 @@ class _Explanation:
             start, end = found.span("value")
             message = "a value with `: ` in it must be quoted"
             return self._because(message, begin + start, begin + end, "write it in quotes")
+        if "unexpected ':'" in self.words:
+            start = self.text.rfind(":", 0, self.place + 1)
+            message = "a blank is missing after this `:`"
+            return self._because(message, start, start + 1, "write `: `")
         if "could not find expected ':'" in self.words:
             line = self.text[self.start :].splitlines()[0].rstrip(" \t\r\n")
             message = "this line is neither `key: value` nor `- item`"
