@@ -119,6 +119,7 @@ def test_an_eventful_life_is_proven(eventful_life, look):
     assert (found["checked"], found["until"]) == (35, "2026-11-23T11:30:00.700Z")
 
 
+@pytest.mark.slow
 def test_random_lives_are_proven_at_every_moment_of_theirs(tmp_path, look, monkeypatch):
     audits = 0
     act = scenario._act

@@ -313,6 +313,7 @@ def test_the_first_check_comments_and_the_next_one_updates_that_comment(pull_req
     assert pull_request.writes == ["POST", "PATCH"]
 
 
+@pytest.mark.slow
 def test_each_jobs_file_has_a_comment_of_its_own(pull_request):
     pull_request.has_branch("main", JOBS, "shop.sinkd.yaml")
     files = "jobs.yaml\nshop.sinkd.yaml"

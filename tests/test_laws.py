@@ -11,6 +11,8 @@ from sinkd.history import History
 from sinkd.instant import parse_rfc3339
 from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual, simulate
 
+pytestmark = pytest.mark.slow
+
 MINUTES = (1, 2, 5, 7, 15, 15, 30, 30, 50, 60, 60, 60, 90, 120, 120, 240, 480, 720, 1000, 1440)
 WEEK = "version: 1\njobs:\n" + "".join(
     f"  - {{name: j{n}, schedule: {{interval_minutes: {every}, start_minute: {n}}},"
@@ -51,7 +53,6 @@ def live(tmp_path, tell, *, start="2026-11-23T08:59:30Z", nap_seconds=1.0, data=
     return run_virtual(story())
 
 
-@pytest.mark.slow
 def test_a_week_of_twenty_jobs_answers_every_slot_once(tmp_path):
     result = simulate(WEEK, tmp_path, start="2026-11-23T00:00:30Z", hours=24 * 7, answer=answer)
     expected = sum(7 * 1440 // every for every in MINUTES)
@@ -79,7 +80,6 @@ def test_another_seed_gives_other_trace_ids(tmp_path):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_reloading_an_equal_spec_at_any_instant_changes_no_record(tmp_path, seed):
     rng = random.Random(seed)

@@ -224,7 +224,7 @@ def test_a_comment_is_cut_at_60_000_characters_and_says_how_many_jobs_are_left_o
 
 
 def test_one_job_may_be_too_much():
-    headers = ", ".join(f"X-{index}: a" for index in range(9000))
+    headers = ", ".join(f"X-{index:090}: a" for index in range(900))
     before = jobs(job())
     after = before.replace("request: {", f"request: {{headers: {{{headers}}}, ")
     text = comment(before, after)
