@@ -54,6 +54,9 @@ RULES: Final[Mapping[str, Rule]] = {
     "SNK116": Rule("body not allowed"),
     "SNK117": Rule("time of day or time zone not allowed"),
     "SNK118": Rule("fields that exclude each other"),
+    "SNK201": Rule("many runs start in one minute", "warning"),
+    "SNK202": Rule("many runs call one host in one minute", "warning"),
+    "SNK203": Rule("more runs are due in a minute than may start in time", "warning"),
     "SNK301": Rule("`http://` to a public host", "warning"),
     "SNK302": Rule("interval that does not divide a day", "warning"),
     "SNK303": Rule("literal that looks like a secret", "warning"),
@@ -64,6 +67,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "SNK308": Rule("text body without a content type", "warning"),
     "SNK309": Rule("abbreviation as time zone", "warning"),
     "SNK310": Rule("timeout not below the interval", "warning"),
+    "SNK311": Rule("two jobs send one request in the same minute", "warning"),
 }
 
 

@@ -37,6 +37,18 @@ _RIGHT: Final = _file()
 _TOKEN: Final = "{Authorization: 'Bearer ${env:TOKEN}'}"  # noqa: S105 (a reference)
 _TWO_HOSTS: Final = _job() + _job(name="sync", request="{url: https://other.example.net/sync}")
 
+
+def _jobs(number: int, schedule: str, **fields: str) -> str:
+    """Return a file of many jobs, a line each; `#` in a field stands for the job's number."""
+    usual = {"schedule": schedule, "request": "{url: https://api.example.com/#}"}
+    text = ", ".join(f"{name}: {value}" for name, value in (usual | fields).items())
+    lines = (f"  - {{name: job-{n}, {text.replace('#', str(n))}}}" for n in range(1, number + 1))
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+_HOURLY: Final = "{interval_minutes: 60}"
+_SPREAD: Final = "{interval_minutes: 60, start_minute: #}"
+
 EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "SNK001": Explanation(
         "A jobs file is YAML 1.2. What is not YAML cannot be read at all, so nothing after the "
@@ -62,7 +74,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "jobs share stand in `defaults:`.",
         _file(request="&request {url: https://api.example.com/refresh}")
         + _job(name="refresh-again", request="*request"),
-        _RIGHT + _job(name="refresh-again"),
+        _RIGHT + _job(name="refresh-again", schedule="{interval_minutes: 15, start_minute: 5}"),
     ),
     "SNK005": Explanation(
         "A jobs file is UTF-8. Control characters, marks that reverse the reading direction and "
@@ -139,7 +151,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Names identify a job in the run log. With two of one name nobody could tell whose run a "
         "line records. Names that differ only in case count as equal.",
         _RIGHT + _job(schedule="{interval_minutes: 30}"),
-        _RIGHT + _job(name="refresh-slowly", schedule="{interval_minutes: 30}"),
+        _RIGHT + _job(name="refresh-all", request="{url: https://api.example.com/refresh-all}"),
     ),
     "SNK111": Explanation(
         "The structure of the file is not that of a jobs file: `jobs` is a list, each job a "
@@ -191,6 +203,25 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "one mean nothing to the other. Two jobs can do both.",
         _file(schedule='{interval_minutes: 15, at: "09:00", timezone: Europe/Berlin}'),
         _file(schedule='{at: "09:00", timezone: Europe/Berlin}'),
+    ),
+    "SNK201": Explanation(
+        "Jobs that name no minute all start at the same one, and what they share, such as a "
+        "database behind several hosts, has its busiest second then. Many schedules do not mind "
+        "another minute.",
+        _jobs(100, _HOURLY, request="{url: https://#.example.com/}"),
+        _jobs(50, _SPREAD, request="{url: https://#.example.com/}"),
+    ),
+    "SNK202": Explanation(
+        "A server that gets many requests in one second may answer some of them with 429 or "
+        "503, while it idles for the rest of the hour.",
+        _jobs(30, _HOURLY),
+        _jobs(30, _SPREAD),
+    ),
+    "SNK203": Explanation(
+        "At most 1,024 runs are in flight, and a quarter of them to one host, unless `sinkd run` "
+        "says otherwise. A run that waits longer than its catch-up window is `skipped/capacity`.",
+        _jobs(300, "{interval_minutes: 1}"),
+        _jobs(300, "{interval_minutes: 1}", timeout_seconds="20"),
     ),
     "SNK301": Explanation(
         "Over `http://` everybody on the way reads the request, its headers and its secrets, and "
@@ -258,5 +289,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "next slot `skipped/overlap`.",
         _file(schedule="{interval_minutes: 5}", timeout_seconds="300"),
         _file(schedule="{interval_minutes: 5}", timeout_seconds="60"),
+    ),
+    "SNK311": Explanation(
+        "Two jobs that send the same request in the same minute are most often one that was "
+        "copied and never changed: its server does the work twice.",
+        _file() + _job(name="refresh-cache-2", schedule="{interval_minutes: 30}"),
+        _file() + _job(name="refresh-cache-2", schedule="{interval_minutes: 30, start_minute: 5}"),
     ),
 }

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final
 
+MAX_IN_FLIGHT: Final = 1024  # when nothing else is asked for
 SPARE_FILES: Final = 128  # descriptors that are not requests
 
 

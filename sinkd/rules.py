@@ -137,7 +137,7 @@ def _check_zone(findings: Findings, place: Location) -> None:
     if name in zone_names():
         return
     word = name.strip().replace(" ", "_").lower()
-    same = _zones().get(word)
+    same = _zones(zone_names()).get(word)
     meant = same or _close_zone(word)
     label = f"did you mean `{meant}`?" if meant else "write an IANA name, as `Europe/Berlin`"
     fix = Edit(findings.span(place), meant, safe=same is not None) if meant else None
@@ -145,19 +145,16 @@ def _check_zone(findings: Findings, place: Location) -> None:
 
 
 @functools.cache
-def _zones() -> dict[str, str]:
+def _zones(names: frozenset[str]) -> dict[str, str]:
     """Return the names of zones by what they are in lower case."""
-    from sinkd.schedule import zone_names
-
-    return {zone.lower(): zone for zone in sorted(zone_names())}
+    return {zone.lower(): zone for zone in sorted(names)}
 
 
 @functools.cache
-def _words_of_zones() -> dict[str, dict[str, str]]:
+def _words_of_zones(names: frozenset[str]) -> dict[str, dict[str, str]]:
     """Return, by their first letter, the words for zones in lower case: names and cities."""
-    names = _zones()
     words: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for key, zone in names.items():
+    for key, zone in _zones(names).items():
         for word in (key, key.rpartition("/")[2]):
             words[word[0]].setdefault(word, zone)
     return words
@@ -166,8 +163,12 @@ def _words_of_zones() -> dict[str, dict[str, str]]:
 def _close_zone(word: str) -> str | None:
     import difflib
 
+    from sinkd.schedule import zone_names
+
     word = word.removeprefix("right/").removeprefix("posix/")  # of a system's own zone files
-    words = _words_of_zones().get(word[:1], {})  # of all of them it would take milliseconds
+    words = _words_of_zones(zone_names()).get(
+        word[:1], {}
+    )  # of all of them it would take milliseconds
     close = difflib.get_close_matches(word[:64], words, 1, 0.8)
     return words[close[0]] if close else None
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sinkd import crowds, doubts, jobsfile, rules, shape
 from sinkd import document as documents
-from sinkd import doubts, jobsfile, rules, shape
 from sinkd.diagnostics import Diagnostic, Span
 from sinkd.document import Document
 from sinkd.errors import UsageError
@@ -128,11 +128,12 @@ def load(data: bytes, path: str = "jobs.yaml") -> Loaded:  # noqa: ARG001 (calle
         document = _document(data)
         findings = Findings(document)
         file = _check(findings) if document.finished else None
+        spec = None
+        if file is not None and not findings.has_errors:
+            spec = _spec(file, hashlib.sha256(data).hexdigest())
+            crowds.check(findings, spec)
         shown = (found for found in findings.finish() if not _is_silenced(document, found))
-        diagnostics = tuple(shown)
-        if file is None or findings.has_errors:
-            return Loaded(None, diagnostics)
-        return Loaded(_spec(file, hashlib.sha256(data).hexdigest()), diagnostics)
+        return Loaded(spec, tuple(shown))
 
 
 def _check(findings: Findings) -> JobsFile | None:

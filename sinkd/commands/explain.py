@@ -19,6 +19,7 @@ from sinkd.explanations import EXPLANATIONS
 if TYPE_CHECKING:
     from sinkd.settings import Settings
 
+_LINES: Final = 20
 _WIDTH: Final = 80
 _INTRODUCTION: Final = """\
 # The rules of `sinkd validate`
@@ -96,12 +97,19 @@ def _text(code: str, *, color: bool) -> Iterator[str]:
 
 
 def _indented(text: str) -> list[str]:
-    return [f"    {harmless(line)}".rstrip() for line in Lines(text.rstrip("\n"))]
+    return [f"    {line}".rstrip() for line in _lines(text)]
 
 
 def _fenced(language: str, text: str) -> str:
-    lines = map(harmless, Lines(text.rstrip("\n")))
-    return "\n".join([f"```{language}", *lines, "```"])
+    return "\n".join([f"```{language}", *_lines(text), "```"])
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of an example; of one with many jobs the first."""
+    lines = [harmless(line) for line in Lines(text.rstrip("\n"))]
+    if len(lines) <= _LINES:
+        return lines
+    return [*lines[: _LINES // 2], f"  # … and {len(lines) - _LINES // 2} more"]
 
 
 def _said(text: str, *, color: bool = False) -> str:
