@@ -12,6 +12,7 @@ from sinkd import grammar
 from sinkd.diagnostics import Edit, Related, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
+from sinkd.instant import MINUTE
 from sinkd.redaction import is_credential
 from sinkd.rules import jobs, mapping
 
@@ -19,7 +20,7 @@ _MINUTES_OF_A_DAY: Final = 1440
 _HOSTS_SHOWN: Final = 3
 _SHORTEST_TOKEN: Final = 12
 _PRIVATE_NAME: Final = re.compile(
-    r"[^.]+|.*\.(?:localhost|local|internal|intranet|lan|corp|home|home\.arpa|test|svc|private)\.?"
+    r"[^.]+\.?|.*\.(?:localhost|local|internal|intranet|lan|corp|home|home\.arpa|test|svc|private)\.?"
 )
 _TOKEN: Final = re.compile(
     r"gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
@@ -27,6 +28,10 @@ _TOKEN: Final = re.compile(
     r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
 _QUERY_PAIR: Final = re.compile(r"[?&](?P<name>[^=&]+)=(?P<value>[^&]+)")
+_WINDOWS: Final = (
+    ("catch_up_minutes", MINUTE, "SNK306", "by then the next slot is due"),
+    ("timeout_seconds", 1, "SNK310", "a slow run makes the next slot `skipped/overlap`"),
+)
 _ADVICE: Final = "whoever reads the repository reads it"
 
 
@@ -37,6 +42,7 @@ def check(findings: Findings) -> None:
     _check_zone(findings, ("defaults", "timezone"), defaults.get("timezone"))
     _check_header_secrets(findings, ("defaults", "request"), mapping(defaults.get("request")))
     listed = jobs(data)
+    windows = dict(defaults)  # less what is doubted once
     for location, job in listed:
         if findings.has_more or findings.has_more_warnings:
             break
@@ -44,7 +50,7 @@ def check(findings: Findings) -> None:
         _check_zone(findings, (*location, "schedule", "timezone"), schedule.get("timezone"))
         if _is_whole(interval := schedule.get("interval_minutes")):
             _check_interval(findings, location, interval, schedule)
-            _check_windows(findings, location, interval, job, defaults)
+            _check_windows(findings, location, interval, job, windows)
         _check_url(findings, (*location, "request", "url"), request.get("url"))
         _check_header_secrets(findings, (*location, "request"), request)
         _check_body_secrets(findings, (*location, "request", "body"), request.get("body"))
@@ -105,20 +111,18 @@ def _check_windows(
     job: dict[str, Any],
     defaults: dict[str, Any],
 ) -> None:
-    catch_up = job.get("catch_up_minutes")
-    if _is_whole(catch_up) and catch_up >= interval:
-        message = f"`catch_up_minutes` {catch_up} is not below the interval of {interval}"
-        label = "by then the next slot is due"
+    """Doubt a window not shorter than the interval; one of `defaults`, for the first such job."""
+    for field, seconds, code, label in _WINDOWS:
+        own = field in job
+        value = job[field] if own else defaults.get(field)
+        if not _is_whole(value) or value * seconds < interval * MINUTE:
+            continue
+        place = (*location, field) if own else ("defaults", field)
         related = [_interval(findings, location, f"repeats every {_minutes(interval)}")]
-        findings.add("SNK306", (*location, "catch_up_minutes"), message, label, related=related)
-    timeout = job.get("timeout_seconds", defaults.get("timeout_seconds"))
-    if _is_whole(timeout) and timeout >= interval * 60:
-        own = "timeout_seconds" in job
-        place = (*location, "timeout_seconds") if own else ("defaults", "timeout_seconds")
-        related = [_interval(findings, location, f"repeats every {_minutes(interval)}")]
-        message = f"`timeout_seconds` {timeout} is not below the interval of {_minutes(interval)}"
-        label = "a slow run makes the next slot `skipped/overlap`"
-        findings.add("SNK310", place, message, label, related=related)
+        message = f"`{field}` {value} is not below the interval of {_minutes(interval)}"
+        findings.add(code, place, message, label, related=related)
+        if not own:
+            del defaults[field]
 
 
 def _check_url(findings: Findings, place: Location, url: Any) -> None:  # noqa: ANN401
