@@ -72,18 +72,19 @@ def test_once_ends_when_each_job_was_run_by_hand(demo, tmp_path):
 
 def test_it_runs_on_while_a_person_approves_and_stops_at_ctrl_c(demo, tmp_path, port):
     process = demo()
-    page = next(
-        found[0] for line in process.stdout if (found := re.search(r"http\S+/sessions/\w+", line))
-    )
+    out = ""
+    while not (hint := re.search(r"^  (\S+) report ", out, re.MULTILINE)):
+        line = process.stdout.readline()
+        assert line, out
+        out += line
+    page = re.search(r"http\S+/sessions/\w+", out)[0]
     assert page.startswith(f"http://127.0.0.1:{port}/")
     assert "waiting for input" in httpx.get(page).text
     assert httpx.post(f"{page}/approve").status_code == 303
     assert "Order placed" in httpx.get(page).text
     process.send_signal(signal.SIGINT)
-    code, out, _ = ended(process)
-    assert code == 0
-    program = re.search(r"^  (\S+) report ", out, re.MULTILINE)[1]
-    subprocess.run([program, "report"], cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    assert ended(process)[0] == 0
+    subprocess.run([hint[1], "report"], cwd=tmp_path, check=True, capture_output=True, timeout=30)
     assert records(tmp_path, "events.jsonl")[-1]["reason"] == "SIGINT"
 
 
