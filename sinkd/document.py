@@ -26,8 +26,8 @@ DEPTH_LIMIT: Final = 32
 PROBLEMS_LIMIT: Final = 1000
 LINES_LIMIT: Final = 2_000_000
 ENTRIES_LIMIT: Final = 1000  # of a mapping or list that is neither `jobs`, nor in a body or `x-`
-PARTS_LIMIT: Final = 550_000  # a body of 1 MiB has fewer
-PARTS_OF_A_JOB: Final = 89  # come on top for each job: 5,000,000 in a file of 50,000
+PARTS_LIMIT: Final = 350_000  # a body of 1 MiB has hardly more
+PARTS_OF_A_JOB: Final = 93  # come on top for each job: 5,000,000 in a file of 50,000
 _PARTS_AT_ONCE: Final = 4096
 
 Location: TypeAlias = tuple[str | int, ...]
