@@ -125,13 +125,25 @@ def _home(mapping: Location, word: str) -> _Home | None:
         return None
     if not mapping and word in {*fields(_A_JOB)} - {*fields(("defaults",))} | {"request"}:
         return _HOME_OF_JOBS
-    for key in ("defaults", "request", "schedule"):
-        if key in here and word in fields((*mapping, key)):
-            return _Home(key, f"under `{key}:`", f"indent under `{key}:`")
+    if home := _home_inside(mapping, word):
+        return home
     if not mapping and word in fields((*_A_JOB, "request")):
         return _HOME_OF_JOBS
     if mapping[:-1] == mapping[:2] and mapping[:1] == ("jobs",):
         return _home_outside(mapping, word)
+    return None
+
+
+def _home_inside(mapping: Location, word: str) -> _Home | None:
+    """Return in which of a mapping's own mappings a field belongs."""
+    here = fields(mapping)
+    meant = _OTHER_WORDS.get(word) or _OTHER_WORDS_AND_UNITS.get(word)
+    for key in ("defaults", "request", "schedule"):
+        inside = fields((*mapping, key)) if key in here else ()
+        if word in inside:
+            return _Home(key, f"under `{key}:`", f"indent under `{key}:`")
+        if meant in inside and meant not in here:
+            return _Home(key, f"under `{key}:`", f"write `{meant}` under `{key}:`")
     return None
 
 

@@ -29,6 +29,7 @@ _UNITS: Final = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
     **dict.fromkeys(("d", "day", "days"), 86_400),
 }
+_LIKE_CRON: Final = re.compile(r"@|[*0-9]\S* +[*0-9]")
 _CLOCK: Final = re.compile(
     r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?::00)? ?(?P<half>am|pm)?"
 )
@@ -37,7 +38,7 @@ _CLOCK: Final = re.compile(
 _COLLECTIONS: Final = {
     "": "write `version: 1` and `jobs:`",
     "jobs": "write a list: each job begins with `- name:`",
-    "schedule": "write `{interval_minutes: …}`",
+    "schedule": "write `{interval_minutes: …}`, or `{at: …, timezone: …}`",
     "request": "write `{url: …}`",
     "headers": "write `Name: value`, a line each",
 }
@@ -224,13 +225,22 @@ def _collection(findings: Findings, location: Location, kind: str) -> None:
 
 def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None]:
     """Return what to say about a text in place of a collection, and the collection if known."""
-    if name == "schedule" and " " in text:
-        return cron_label(text), None
+    if name == "schedule":
+        return _meant_schedule(text, label)
     if name == "request":
         return label, f"{{url: {json.dumps(text)}}}"
     if name in {"capture_headers", "days"}:
         return f"write `[{_list_of(text)}]`", f"[{_list_of(text)}]"
     return label, None
+
+
+def _meant_schedule(text: str, label: str) -> tuple[str, str | None]:
+    """Understand `every 15m` and cron expressions."""
+    found = _AMOUNT.fullmatch(text.strip().lower().removeprefix("every").lstrip())
+    minutes = _amount(found, "minutes") if found else None
+    if minutes and minutes <= BOUNDS["interval_minutes"][1]:
+        return f"write `{{interval_minutes: {minutes}}}`", f"{{interval_minutes: {minutes}}}"
+    return (cron_label(text) if _LIKE_CRON.match(text) else label), None
 
 
 def _list_of(text: str) -> str:
