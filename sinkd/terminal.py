@@ -1,7 +1,7 @@
 """Text for terminals: untrusted text made harmless, columns aligned by display width.
 
 Names, errors and headers of a record come from files and servers. What is neither printable ASCII
-nor a letter or digit is shown as its code, so that no text can move the cursor, set a colour,
+nor a letter, a digit or `…` is shown as its code, so that no text can move the cursor, set a colour,
 write to the clipboard or reverse the reading direction.
 """
 
@@ -61,7 +61,7 @@ def warn_of_unreadable(lines: int) -> None:
 
 
 def _escape_character(char: str) -> str:
-    if " " <= char <= "~" or (char > "\x7f" and char.isalnum()):
+    if " " <= char <= "~" or char == "…" or (char > "\x7f" and char.isalnum()):
         return char
     code = ord(char)
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{{{code:x}}}"  # noqa: PLR2004 - a byte
