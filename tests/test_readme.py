@@ -322,6 +322,21 @@ def test_every_reason_of_a_record_is_explained():
         assert set(reasons) <= named
 
 
+def test_every_promise_names_a_test_that_make_test_runs():
+    promises = {
+        cells[0].split(":")[0].strip("*"): cells[1]
+        for cells in rows("Promises")
+        if "::" in cells[1]
+    }
+    assert len(promises) == 12
+    for proof in promises.values():
+        ((path, name),) = re.findall(r"`(.+)::(.+)`", proof)
+        text = (ROOT / "tests" / path).read_text()
+        marks = re.findall(rf"((?:^@.*\n)*)^(?:async )?def {name}\(", text, re.MULTILINE)
+        assert len(marks) == 1, proof
+        assert "mark.soak" not in marks[0], proof
+
+
 def test_every_exit_code_is_explained():
     explained = {int(cells[0]) for cells in rows("Reference") if cells[0].isdigit()}
     kinds = [SinkdError, *SinkdError.__subclasses__()]
