@@ -35,11 +35,13 @@ class History:
     """The run log of one data directory, as it is when a reading begins.
 
     `unreadable` counts what was skipped by all readings so far: a line, or the rest of a damaged
-    file. Raises UsageError when the directory or one of its files cannot be opened.
+    file. `beyond_summaries` leaves out what a summary holds. Raises UsageError when the directory
+    or one of its files cannot be opened.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, beyond_summaries: bool = False) -> None:
         self.data_dir = data_dir
+        self._beyond_summaries = beyond_summaries
         self.unreadable = 0
         self._read: set[str] = set()
         self._names()
@@ -97,10 +99,12 @@ class History:
 
     def expired(self) -> list[Path]:
         """Return the summaries of run segments that are gone, and were not read before (L7)."""
-        names = self._names()
-        there = {_segment(name) for name in names if _SUMMARY not in name} | self._read
-        summaries = [name for name in names if name.endswith(_SUMMARY)]
-        return [self.data_dir / name for name in sorted(summaries) if _segment(name) not in there]
+        there = {_segment(name) for name in self._names() if _SUMMARY not in name} | self._read
+        return [path for path in self.summaries() if _segment(path.name) not in there]
+
+    def summaries(self) -> list[Path]:
+        """Return all summaries, oldest first."""
+        return sorted(self.data_dir / name for name in self._names() if name.endswith(_SUMMARY))
 
     def _files(self, stem: Stem, *, backwards: bool) -> Iterator[IO[bytes]]:
         """Yield the files, oldest first or newest first, by the `seq` of their first record."""
@@ -124,7 +128,10 @@ class History:
     def _segments(self, stem: Stem) -> list[Path]:
         """Return the sealed files (L5)."""
         named = re.compile(rf"{stem}-[^.]+\.jsonl(\.gz)?|{stem}\.jsonl\.\d+(\.gz)?")
-        names = set(filter(named.fullmatch, self._names()))
+        there = self._names()
+        names = set(filter(named.fullmatch, there))
+        if self._beyond_summaries:
+            names = {name for name in names if _segment(name) + _SUMMARY not in there}
         # A crash while a segment is compressed leaves both: the plain one is complete.
         kept = [name for name in names if name.removesuffix(".gz") not in names - {name}]
         return [self.data_dir / name for name in sorted(kept)]

@@ -9,8 +9,9 @@ first. A line that does not prove itself is ignored and counted. Entries, by the
                                                         `since` is its first number, after a compaction
     close     {job, run_id}                             the run's last line is durable
     cursor    {job, decided, schedule}                  settled through, and the schedule from then on
-    state     {job, decided, schedule, sent, pause}     all of a job, after a compaction
-    pause     {job, until, reason, by}   resume  {job}  T10
+    state     {job, decided, schedule, sent, pause, loaded}   all of a job, after a compaction
+    pause     {job, until, reason, by}                  T10
+    resume    {job, at}                                 T10
     alive     {at, cursors, tzdata, draining}           each minute: the cursors moved since the last
 """
 

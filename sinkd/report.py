@@ -66,6 +66,7 @@ class Totals:
     durations: Histogram = field(default_factory=Histogram)
     first: Run | None = None
     last_run: Run | None = None
+    last_success: Run | None = None
     in_a_row: int = 0
     hours: dict[int, list[int]] = field(default_factory=dict)
     troubles: dict[Cause, Trouble] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Totals:
         self.manual.update(later.manual)
         self.durations.merge(later.durations)
         self.last_run = later.last_run or self.last_run
+        self.last_success = later.last_success or self.last_success
         all_good = later.counts["success"] == later.runs
         self.in_a_row = later.in_a_row + (self.in_a_row if all_good else 0)
         for hour, (good, runs) in later.hours.items():
@@ -116,6 +118,7 @@ class Totals:
     def _add_claimed(self, run: Run, hour: int) -> None:
         good = int(run["outcome"] == "success")
         self.last_run = run
+        self.last_success = run if good else self.last_success
         self.in_a_row = self.in_a_row + 1 if good else 0
         duration_ms = run.get("duration_ms")
         if isinstance(duration_ms, int):
@@ -257,7 +260,7 @@ def rows(jobs: Mapping[str, Job], summary: Summary, stands: Standing, now: float
             job=job,
             totals=_tidied(summary.jobs.get(name, Totals())),
             pause=stands.pauses.get(name),
-            next_slot=_next_slot(job, stands.pauses.get(name), now) if job else None,
+            next_slot=next_run(job, stands.pauses.get(name), now) if job else None,
         )
         for name in [*jobs, *removed]
         for job in [jobs.get(name)]
@@ -291,7 +294,8 @@ def _fits(key: str, value: object) -> bool:
     return isinstance(value, str)
 
 
-def _next_slot(job: Job, pause: Pause | None, now: float) -> int | None:
+def next_run(job: Job, pause: Pause | None, now: float) -> int | None:
+    """Return the next slot of a job that is not held by its pause, None while it is disabled."""
     if not job.enabled:
         return None
     free = math.ceil(pause.until) - 1 if pause else now  # a slot at its end is not held (T10)

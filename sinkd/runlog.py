@@ -65,6 +65,7 @@ class RunLog:
     """Appends lines in groups; `blocked` is why the disk refuses them, None while it does not.
 
     `upkeep` is set when a file was sealed or the disk refused a line: time to look after segments.
+    `listeners` are handed each public line once it is durable; `write_errors` counts refusals.
     """
 
     def __init__(
@@ -77,14 +78,15 @@ class RunLog:
         show: Callable[[bytes], None] | None = None,
         rotate_bytes: int = ROTATE_BYTES,
     ) -> None:
-        """Begin after `seq`; `show` is handed each public line once it is durable."""
+        """Begin after `seq`; `show` is the first listener."""
         self.blocked: OSError | None = None
         self.upkeep = asyncio.Event()
+        self.listeners = [show] if show else []
+        self.write_errors = 0
         self._storage = storage
         self._clock = clock
         self._offload = offload
         self._seq = seq
-        self._show = show
         self._queue: list[_Line] = []
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -196,9 +198,11 @@ class RunLog:
         encoded = [self._encode(line) for line in lines]
         landed, refused = await self._offload(lambda: self._write(lines, encoded))
         self._say_rotated()
+        self.write_errors += refused is not None
         for line, data in zip(lines[:landed], encoded, strict=False):
-            if self._show and _is_public(line):
-                self._show(data)
+            if _is_public(line):
+                for listener in self.listeners:
+                    listener(data)
             if line.written and not line.written.done():
                 line.written.set_result(line.entry["seq"])
         return landed, refused

@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeAlias, cast
+from typing import IO, Any, Final, Literal, NotRequired, TypeAlias, cast
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
@@ -50,6 +50,7 @@ class _Totals(TypedDict):
     in_a_row: int
     first: _Line
     last_run: _Line | None
+    last_success: NotRequired[_Line | None]
     troubles: list[_Trouble]
 
 
@@ -99,6 +100,7 @@ def _shape(totals: Totals) -> dict[str, Any]:
         "in_a_row": totals.in_a_row,
         "first": totals.first,
         "last_run": totals.last_run,
+        "last_success": totals.last_success,
         "troubles": [
             {
                 "outcome": outcome,
@@ -133,6 +135,7 @@ def _totals(shape: _Totals) -> Totals:
         durations=Histogram(Counter(durations["steps"]), durations["least"], durations["most"]),
         first=_run(shape["first"]),
         last_run=_run(shape["last_run"]) if shape["last_run"] else None,
+        last_success=_run(success) if (success := shape.get("last_success")) else None,
         in_a_row=shape["in_a_row"],
         troubles={
             (each["outcome"], each["reason"]): Trouble(

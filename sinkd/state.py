@@ -62,7 +62,8 @@ class JobState:
 
     `decided` is the instant through which its slots are settled. `schedule` is the text of the
     schedule (`schedule.fingerprint`) that held from then on, None while it has none: disabled or
-    removed. `sent` holds the slots ever claimed, sorted by their first (T11).
+    removed. `sent` holds the slots ever claimed, sorted by their first (T11). `loaded` is since when
+    the job runs as it does: its schedule is new, it was enabled or resumed.
     """
 
     decided: int
@@ -70,6 +71,7 @@ class JobState:
     sent: Ranges = ()
     open: Claim | None = None
     pause: Pause | None = None
+    loaded: float = 0
 
 
 def apply(state: JobState | None, entry: Entry) -> JobState:
@@ -79,6 +81,8 @@ def apply(state: JobState | None, entry: Entry) -> JobState:
         case "state":
             state = _decode(entry)
         case "cursor":
+            if entry["schedule"] != state.schedule or not state.loaded:
+                state = replace(state, loaded=entry["decided"])
             state = replace(state, decided=entry["decided"], schedule=entry["schedule"])
         case "claim":
             state = _claimed(state, entry)
@@ -88,7 +92,7 @@ def apply(state: JobState | None, entry: Entry) -> JobState:
             pause = Pause(entry["until"], entry["reason"], entry["by"])
             state = replace(state, pause=pause)
         case "resume":
-            state = replace(state, pause=None)
+            state = replace(state, pause=None, loaded=entry.get("at", state.loaded))
     return state
 
 
@@ -106,6 +110,7 @@ def entry_of(state: JobState) -> dict[str, Any]:
         "schedule": state.schedule,
         "sent": state.sent,
         "pause": pause and {"until": pause.until, "reason": pause.reason, "by": pause.by},
+        "loaded": state.loaded,
     }
 
 
@@ -115,6 +120,7 @@ def _decode(entry: Entry) -> JobState:
         schedule=entry["schedule"],
         sent=tuple(Range(*each) for each in entry["sent"]),
         pause=Pause(**entry["pause"]) if entry["pause"] else None,
+        loaded=entry.get("loaded", 0),
     )
 
 

@@ -112,7 +112,7 @@ class Store:
 
     def resume(self, job: str) -> None:
         """Note that a job is held no longer (T10)."""
-        self._put({"entry": "resume", "job": job})
+        self._put({"entry": "resume", "job": job, "at": self._clock.wall()})
 
     def alive(self, now: float, *, draining: float | None = None, at_once: bool = False) -> None:
         """Leave a sign of life each minute, with the cursors moved since the one before (R12)."""

@@ -256,7 +256,7 @@ def lived(steps):
             case ("pause", job, until):
                 entries.add("pause", job=job, until=until + 0.5, reason="r", by="b")
             case ("resume", job):
-                entries.add("resume", job=job)
+                entries.add("resume", job=job, at=7.5)
             case ("alive", cursors):
                 entries.alive(**{job: slot * STEP for job, slot in cursors.items()})
     return entries

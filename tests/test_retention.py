@@ -163,6 +163,7 @@ def test_the_file_of_a_summary_is_as_its_specification_says(tmp_path):
                 "in_a_row": 0,
                 "first": first,
                 "last_run": failed,
+                "last_success": first,
                 "troubles": [
                     {
                         "outcome": "failure", "reason": "dns", "count": 1,

@@ -44,14 +44,14 @@ def folded(*entries):
 
 
 def test_a_cursor_begins_a_job_and_moves_it_in_either_direction():
-    assert folded(CURSOR) == JobState(600, "1/0")
-    assert folded(CURSOR, {**CURSOR, "decided": 120, "schedule": None}) == JobState(120, None)
+    assert folded(CURSOR) == JobState(600, "1/0", loaded=600)
+    assert folded(CURSOR, {**CURSOR, "decided": 120, "schedule": None}) == JobState(120, None, loaded=120)
 
 
 def test_a_claim_settles_its_slot_and_stays_open_until_its_own_close():
     claimed = folded(CURSOR, CLAIM)
     open_claim = Claim("a@1", 2, {"job": "a"})
-    assert claimed == JobState(660, "1/0", (Range(660, 660, "1/0"),), open_claim)
+    assert claimed == JobState(660, "1/0", (Range(660, 660, "1/0"),), open_claim, loaded=600)
     assert apply(claimed, {"entry": "close", "job": "a", "run_id": "another"}) == claimed
     assert apply(claimed, {"entry": "close", "job": "a", "run_id": "a@1"}).open is None
 
@@ -76,7 +76,14 @@ def test_a_pause_holds_until_it_is_resumed():
     pause = {"entry": "pause", "job": "a", "until": 9.5, "reason": "deploy", "by": "kim"}
     paused = folded(CURSOR, pause)
     assert paused.pause == Pause(9.5, "deploy", "kim")
-    assert apply(paused, {"entry": "resume", "job": "a"}) == folded(CURSOR)
+    resumed = apply(paused, {"entry": "resume", "job": "a", "at": 9.25})
+    assert resumed == replace(folded(CURSOR), loaded=9.25)
+
+
+def test_a_job_runs_as_it_does_since_its_schedule_changed_not_since_a_step_of_the_clock():
+    stepped = folded(CURSOR, {**CURSOR, "decided": 900})
+    assert stepped.loaded == 600
+    assert apply(stepped, {**CURSOR, "decided": 1200, "schedule": "2/0"}).loaded == 1200
 
 
 def test_an_entry_that_says_nothing_of_a_job_changes_nothing():
@@ -93,9 +100,10 @@ def test_a_skipped_slot_settles_and_keeps_everything_else():
     grid=st.none() | st.text(max_size=9),
     slots=st.lists(st.integers(0, 500), max_size=99),
     pause=st.none() | st.builds(Pause, st.floats(0, 9e9), st.text(max_size=9), st.just("b")),
+    loaded=st.floats(0, 9e9),
 )
-def test_one_state_entry_stands_for_all_before_it(decided, grid, slots, pause):
-    state = JobState(decided, grid, sent_of(slots), None, pause)
+def test_one_state_entry_stands_for_all_before_it(decided, grid, slots, pause, loaded):
+    state = JobState(decided, grid, sent_of(slots), None, pause, loaded)
     assert apply(JobState(1, "other", (Range(60, 60, "1/0"),)), entry_of(state)) == state
 
 
