@@ -34,8 +34,10 @@ Location: TypeAlias = tuple[str | int, ...]
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
 _FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+    "([\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff])"
+    "\\1*"
 )
+_WIDE = re.compile("[^\0]\0|\0{1,3}[^\0]")  # how an ASCII character begins in UTF-16 and UTF-32
 _CHARACTER_NAMES: Final = {
     0: " (NUL)", 0x1B: " (ESC)", 0x7F: " (DEL)", 0xFEFF: " (byte order mark)",
 }  # fmt: skip
@@ -51,7 +53,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NUMBERS = functools.partial(array, "I")
 _PROPERTY = re.compile(r"[^\s,\[\]{}]+")
-_MAY_BEGIN_A_NODE = re.compile(r"(?<![^\s,\[\]{}\"':?-])[&*!]")
+_MAY_BEGIN_A_NODE = re.compile(r"[&*!](?<![^\s,\[\]{}\"':?-].)")
 _DIRECTIVE = re.compile(r"^%.*", re.MULTILINE)
 
 
@@ -214,8 +216,12 @@ def parse(text: str) -> Iterator[Any]:
 def _check_characters(document: Document) -> None:
     if max(document.text.count("\n"), document.text.count("\r")) > LINES_LIMIT:
         raise _GivenUpError(Span(1, 1, 1, 1), f"the file has more than {LINES_LIMIT:,} lines")
+    if _WIDE.match(document.text):
+        message, label = "the file is UTF-16 or UTF-32", "save the file as UTF-8"
+        document.report(Diagnostic("SNK005", message, document.span(0, 1), label))
+        return
     for found in _FORBIDDEN.finditer(document.text):
-        code = ord(found[0])
+        code = ord(found[1])
         name = _CHARACTER_NAMES.get(code, "")
         message = f"the character U+{code:04X}{name} is not allowed"
         label = "remove it; in double quotes an escape writes any character"

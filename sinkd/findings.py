@@ -112,14 +112,20 @@ class Findings:
     def part(self, location: Location, start: int, end: int, *, key: bool = False) -> Span | None:
         """Return where [start, end) of a scalar's text stands, at least one character.
 
-        None where escapes or folded lines make the offsets differ from those in the file.
+        None where escapes or folded lines make the offsets differ from those in the file, and
+        the part itself is not found there once.
         """
         document = self.document
         node = self._node(location, key=key)
         text, raw = document.values[node], document.raw(node)
-        shift = raw.find(text) if isinstance(text, str) else -1
-        if shift not in {0, 1}:
+        if not isinstance(text, str):
             return None
+        shift = raw.find(text)
+        if shift not in {0, 1}:
+            part = text[start:end]
+            if raw[:1] == '"' or raw.count(part) != 1:
+                return None
+            shift = raw.index(part) - start
         begin = document.starts[node] + shift
         return document.span(begin + start, begin + end)
 

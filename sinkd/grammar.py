@@ -136,6 +136,11 @@ def _wrong_reference(found: re.Match[str]) -> Flaw | None:
         message = "this `${` begins no reference"
         label = "write `$${` for the two characters themselves"
         replacement = "$${"
+        if found.string.startswith(("env:", "file:"), found.end()):
+            message, label, replacement = "this reference is never closed", "add a `}`", None
+        elif found.string.startswith("{", found.end()):  # as `${{ secrets.TOKEN }}` of GitHub
+            label = "write `${env:NAME}`; `$${` for the two characters themselves"
+            replacement = None
     else:
         message = "this reference is not known"
         label = "write `${env:NAME}` or `${file:NAME}`; `$${` for the two characters themselves"

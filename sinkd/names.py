@@ -31,7 +31,9 @@ _OTHER_WORDS: Final = {
 _OTHER_WORDS_AND_UNITS: Final = {
     "timeout": "timeout_seconds", "deadline": "timeout_seconds",
     "attempt_deadline": "timeout_seconds",
+    "timeout_ms": "timeout_seconds", "timeout_minutes": "timeout_seconds",
     "every": "interval_minutes", "interval": "interval_minutes", "minutes": "interval_minutes",
+    "interval_seconds": "interval_minutes", "interval_hours": "interval_minutes",
     "period": "interval_minutes", "frequency": "interval_minutes", "offset": "start_minute",
     "grace": "catch_up_minutes", "misfire_grace_time": "catch_up_minutes",
     "starting_deadline_seconds": "catch_up_minutes",
@@ -41,6 +43,9 @@ _NO_COMMAND: Final = "sinkd sends HTTP requests, it runs no commands"
 _DISABLED: Final = "write `enabled: false`"
 _REFERENCE: Final = "write `${env:NAME}` where the value belongs"
 _NO_REDIRECTS: Final = "redirects are never followed"
+_TIME: Final = 'write a time of day, as `at: "09:00"`'
+_AUTHORIZATION: Final = "write `Authorization: Bearer ${env:NAME}` under `headers:`"
+_QUERY: Final = "write it in the `url`, after a `?`"
 _NEVER: Final = {
     "disabled": _DISABLED, "paused": _DISABLED, "suspend": _DISABLED, "suspended": _DISABLED,
     "retry": _NO_RETRY, "retries": _NO_RETRY, "max_retries": _NO_RETRY, "retry_policy": _NO_RETRY,
@@ -48,9 +53,17 @@ _NEVER: Final = {
     "env": _REFERENCE, "environment": _REFERENCE, "secrets": _REFERENCE,
     "follow_redirects": _NO_REDIRECTS, "redirects": _NO_REDIRECTS,
     "depends_on": "sinkd chains no jobs", "needs": "sinkd chains no jobs",
-    "seconds": "sinkd counts whole minutes",
+    "auth": _AUTHORIZATION, "token": _AUTHORIZATION,
+    "params": _QUERY, "query": _QUERY, "query_params": _QUERY,
+    "seconds": "sinkd counts whole minutes", "hour": _TIME, "minute": _TIME,
     "jitter": "sinkd has no jitter: choose a `start_minute`",
 }  # fmt: skip
+_OTHER_FILES: Final = {
+    "api_version": "a Kubernetes manifest is no jobs file",
+    "on": "a GitHub workflow is no jobs file",
+    "services": "a Compose file is no jobs file",
+    "crons": "`sinkd import vercel FILE` makes a jobs file of it",
+}
 _ADD: Final = {
     "version": "add `version: 1`",
     "jobs": "add `jobs:`; `jobs: []` says that there are none",
@@ -123,7 +136,8 @@ def _home(mapping: Location, word: str) -> _Home | None:
     here = fields(mapping)
     if word in here:
         return None
-    if not mapping and word in {*fields(_A_JOB)} - {*fields(("defaults",))} | {"request"}:
+    of_jobs_alone = {*fields(_A_JOB)} - {*fields(("defaults",))} | {"request"}
+    if not mapping and not of_jobs_alone.isdisjoint((word, _OTHER_WORDS.get(word))):
         return _HOME_OF_JOBS
     if home := _home_inside(mapping, word):
         return home
@@ -213,6 +227,10 @@ def _explain_unknown(
         case _:
             where = f"in `{mapping[-1]}`"
     message = f"unknown field {quoted(key)} {where}"
+    if not mapping and word in _OTHER_FILES:
+        findings.add("SNK101", location, message, _OTHER_FILES[word], key=True)
+        answered.update({("version",), ("jobs",)})
+        return None
     if word in _NEVER:
         findings.add("SNK101", location, message, _NEVER[word], key=True)
         return None
@@ -237,7 +255,7 @@ def _meant(word: str, known: Iterable[str]) -> tuple[str | None, bool]:
         return _OTHER_WORDS[word], True
     if _OTHER_WORDS_AND_UNITS.get(word) in names:
         return _OTHER_WORDS_AND_UNITS[word], False
-    close = difflib.get_close_matches(word, names, 1, _CLOSE)
+    close = difflib.get_close_matches(word[:64], names, 1, _CLOSE)
     return (close[0], True) if close else (None, False)
 
 

@@ -21,14 +21,22 @@ _BOOLEANS: Final = {
 }
 _YAML_1_1_BOOLEANS: Final = frozenset({"yes", "y", "on", "no", "n", "off"})
 _AMOUNT: Final = re.compile(
-    r"(?P<number>[0-9][0-9_]{0,20})(?:\.0+)? *(?P<unit>[a-z]*)", re.IGNORECASE
+    r"(?P<number>[0-9][0-9_]{0,20}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.0+)? *(?P<unit>[a-z]*)",
+    re.IGNORECASE,
 )
+_LETTERS_READ: Final = 1000  # of a text that may be a word that was meant
 _UNITS: Final = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
     **dict.fromkeys(("d", "day", "days"), 86_400),
 }
+_SETS_OF_DAYS: Final = {
+    **dict.fromkeys(("weekday", "weekdays", "workdays"), WEEKDAYS[:5]),
+    **dict.fromkeys(("weekend", "weekends"), WEEKDAYS[5:]),
+    **dict.fromkeys(("all", "any", "daily", "every day", "everyday"), WEEKDAYS),
+}
+_CRONTAB: Final = re.compile(r"(?:^|\s)(?:[-0-9*/,]+[ \t]+){3}(?:[-\w*/,]+[ \t]+){2}\S")
 _LIKE_CRON: Final = re.compile(r"@|[*0-9]\S* +[*0-9]")
 _CLOCK: Final = re.compile(
     r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?::00)? ?(?P<half>am|pm)?"
@@ -119,7 +127,8 @@ def _whole_number(findings: Findings, location: Location) -> None:
             "SNK104", location, message, label, fix=_replace(findings, location, str(number))
         )
     elif ":" in text and (time := time_of_day(text)) and "schedule" in location:
-        label = f'write `at: "{time}"` with a `timezone`, or a minute {low} to {high}'
+        what = "minute" if field == "start_minute" else "number"
+        label = f'write `at: "{time}"` with a `timezone`, or a {what} {low} to {high:,}'
         advice = f"YAML 1.1 tools read {quoted(raw)} as base-60; sinkd never does"
         findings.add("SNK104", location, message, label, help=[advice])
     else:
@@ -128,7 +137,7 @@ def _whole_number(findings: Findings, location: Location) -> None:
 
 def _amount(found: re.Match[str], unit: str) -> int | None:
     """Return an amount such as `24h` in the field's unit, when it is a whole number of them."""
-    number, written = int(found["number"].replace("_", "")), found["unit"].lower()
+    number, written = int(re.sub("[_,]", "", found["number"])), found["unit"].lower()
     if not written:
         return number
     if written not in _UNITS:
@@ -147,7 +156,7 @@ def _choice(findings: Findings, location: Location) -> None:
         return
     days = "days" in location[-2:]
     choices = WEEKDAYS if days else _METHODS
-    word = str(value).strip()
+    word = str(value).strip()[:_LETTERS_READ]
     short = word.lower()[:3] if days else word.upper()
     close = difflib.get_close_matches(short, choices, 1)
     meant = short if short in choices else close[0] if close and not days else None
@@ -190,9 +199,11 @@ def _name(findings: Findings, location: Location, *, on_key: bool) -> None:
         text, limit, what = str(findings.value(location)), 63, "name"
     else:
         return
-    good = slug(text)[:limit]
+    good = slug(text[:_LETTERS_READ])[:limit]
     message = f"{quoted(text)} is not a {what} that sinkd can use" if text else f"a {what} is empty"
     label = f"write {quoted(good)}" if good else "write a word such as `refresh-cache`"
+    if good and good == text[:limit]:
+        label = f"{len(text):,} characters here"
     advice = f"lower-case letters, digits, `.`, `_` and `-`, at most {limit}, no mark first"
     fix = Edit(findings.span(location, key=on_key), good, safe=False) if good else None
     findings.add("SNK107", location, message, label, key=on_key, help=[advice], fix=fix)
@@ -225,6 +236,8 @@ def _collection(findings: Findings, location: Location, kind: str) -> None:
 
 def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None]:
     """Return what to say about a text in place of a collection, and the collection if known."""
+    if name == "" and _CRONTAB.search(text):
+        return "`sinkd import crontab FILE` makes a jobs file of it", None
     if name == "schedule":
         return _meant_schedule(text, label)
     if name == "request":
@@ -244,7 +257,9 @@ def _meant_schedule(text: str, label: str) -> tuple[str, str | None]:
 
 
 def _list_of(text: str) -> str:
-    """Write `mon-fri` and `mon, wed` as the items of a list."""
+    """Write `mon-fri`, `weekdays` and `mon, wed` as the items of a list."""
+    if meant := _SETS_OF_DAYS.get(text.strip().lower()):
+        return ", ".join(meant)
     first, dash, last = text.lower().partition("-")
     if dash and first[:3] in WEEKDAYS and last[:3] in WEEKDAYS:
         days = [*WEEKDAYS, *WEEKDAYS]

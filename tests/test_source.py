@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinkd import diagnostics, document, source
+from sinkd import diagnostics, document, jobsfile, source
 from sinkd.diagnostics import Diagnostic, Span
 from sinkd.errors import UsageError
 from sinkd.spec import Daily, Interval, Job
@@ -54,6 +54,11 @@ def test_a_bad_file_is_explained_as_expected(path):
     found = source.load(data).diagnostics
     text = diagnostics.as_text(path.name, data.decode("utf-8-sig", "replace"), found, color=False)
     assert text + "\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def test_the_corpus_has_a_hundred_and_fifty_bad_files_and_the_words_for_each():
+    assert len(BAD) >= 150
+    assert {path.stem for path in BAD} == {path.stem for path in (CORPUS / "bad").glob("*.txt")}
 
 
 def test_every_rule_has_a_bad_file():
@@ -231,11 +236,22 @@ def test_fifty_thousand_jobs_is_the_most():
     assert found[0].message == "`jobs` has at most 50,000 entries"
 
 
-def test_a_byte_prefix_of_a_file_is_accepted_or_explained():
-    data = (CORPUS / "good" / "product.yaml").read_bytes()
+def test_a_body_of_a_mebibyte_is_accepted_and_one_byte_more_is_not():
+    text = JOB.replace("url:", "headers: {Content-Type: text/plain}, body: BODY, url:")
+    limit = jobsfile.BODY_LIMIT_BYTES
+    assert codes(text.replace("BODY", "x" * limit)) == []
+    assert codes(text.replace("BODY", "x" * (limit + 1))) == ["SNK116"]
+
+
+@pytest.mark.parametrize("name", ["product", "all-shapes", "byte-order-mark-and-crlf"])
+def test_a_byte_prefix_of_a_file_is_accepted_or_explained(name):
+    data = (CORPUS / "good" / f"{name}.yaml").read_bytes()
     for end in range(len(data)):
         loaded = source.load(data[:end])
         assert loaded.spec or loaded.diagnostics
+        text = data[:end].decode("utf-8-sig", "replace")
+        shown = diagnostics.as_text("jobs.yaml", text, loaded.diagnostics, color=False)
+        assert shown.count(" --> jobs.yaml:") == len(loaded.diagnostics)
 
 
 def test_the_garbage_collector_runs_again_after_a_load():
