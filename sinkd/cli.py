@@ -234,6 +234,13 @@ def next_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     help="Certificate and key to present, PEM.",
 )
 @click.option(
+    "--proxy",
+    envvar="SINKD_PROXY",
+    show_envvar=True,
+    metavar="URL",
+    help="Send requests by way of this HTTP proxy, as http://proxy:3128; not with `public`.",
+)
+@click.option(
     "--secrets-dir",
     multiple=True,
     type=click.Path(path_type=Path),

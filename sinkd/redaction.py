@@ -3,11 +3,12 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TextIO
 from urllib.parse import quote, quote_plus
 
 REDACTED: Final = "[redacted]"
+HIDDEN: Final = "<secret ref>"  # the `repr` of whatever holds a secret
 _HOLE: Final = "\0"  # stands for it meanwhile, because a secret may read like a part of it
 
 _CREDENTIAL: Final = re.compile(
@@ -42,8 +43,8 @@ class Redactor:
         self._known: list[str] = []  # their forms, the longest first: some hold others
 
     def __repr__(self) -> str:
-        """Show how many values it knows, none of them."""
-        return f"<Redactor of {len(self._values)}>"
+        """Show nothing of what it knows."""
+        return HIDDEN
 
     def learn(self, value: str) -> None:
         """Redact this value from now on."""
@@ -65,6 +66,31 @@ class Redactor:
     def header(self, name: str, value: str) -> str:
         """Return the value of a header without secrets; nothing at all of a credential's."""
         return REDACTED if is_credential(name) else self.redact(value)
+
+
+class RedactedStream:
+    """A text stream, such as stderr, to which no known secret is written.
+
+    One in the place of another takes over what that one writes to.
+    """
+
+    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+        self.stream: TextIO = getattr(stream, "stream", stream)
+        self._redactor = redactor
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else is the stream's own
+        """Return what the stream has of this name."""
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write the text without secrets."""
+        self.stream.write(self._redactor.redact(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write the lines without secrets."""
+        for line in lines:
+            self.write(line)
 
 
 def _without_credentials(line: str) -> str:

@@ -24,8 +24,9 @@ from sinkd.errors import SinkdError, UsageError
 from sinkd.grammar import references, target
 from sinkd.instant import rfc3339
 from sinkd.network import Policy
+from sinkd.proxy import Proxy, absolute
 from sinkd.record import ERROR_LIMIT_CHARACTERS, FailureReason, Phase, Trigger
-from sinkd.redaction import is_credential, printable
+from sinkd.redaction import HIDDEN, is_credential, printable
 from sinkd.resolver import Resolver
 from sinkd.secrets import MASK, Masked, MissingSecret, Secrets
 from sinkd.spec import Job, JSONValue, Request
@@ -112,7 +113,7 @@ class Prepared:
 
     def __repr__(self) -> str:
         """Show only that there is one."""
-        return "<Prepared>"
+        return HIDDEN
 
 
 @dataclass(slots=True)
@@ -398,9 +399,13 @@ class Direct(httpx.AsyncBaseTransport):
         port = url.port or DEFAULT_PORTS[url.scheme]
         origin = Origin(url.raw_host.decode(), port, tls=url.scheme == "https")
         body = await request.aread()
+        asked, headers = url.raw_path, request.headers.raw
+        if self._wire.proxy and not origin.tls:
+            asked = absolute(origin.host, port, asked)
+            headers = [*headers, *self._wire.proxy.headers()]
         connection = await self._wire.open(origin, progress)
         try:
-            head = await connection.request(request.method, url.raw_path, request.headers.raw, body)
+            head = await connection.request(request.method, asked, headers, body)
         except BaseException:
             connection.close()
             raise
@@ -415,13 +420,14 @@ def direct_transport(
     ca_file: Path | None = None,
     client_cert: Path | None = None,
     resolver: Resolver | None = None,
+    proxy: Proxy | None = None,
 ) -> Direct:
     """Return the real transport; raises UsageError when a certificate file cannot be used.
 
     The authorities of `ca_file` are trusted besides those of the system and of certifi.
     """
     context = tls_context(ca_file, client_cert)
-    return Direct(Wire(context, resolver or Resolver(), policy or Policy()))
+    return Direct(Wire(context, resolver or Resolver(), policy or Policy(), proxy))
 
 
 def tls_context(ca_file: Path | None = None, client_cert: Path | None = None) -> ssl.SSLContext:

@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import structlog
+
 from sinkd.errors import ConfigError
 from sinkd.grammar import Reference, split
-from sinkd.redaction import Redactor
+from sinkd.redaction import HIDDEN, Redactor
 from sinkd.spec import Job, JSONValue
 
 FILE_LIMIT_BYTES: Final = 64 * 1024
+SHORT_CHARACTERS: Final = 8
 MASK: Final = "***"
 _NOT_IN_A_FILE: Final = re.compile(r"[\r\n\0]|^[ \t]|[ \t]$")
 _PLATFORM: Final = "kubernetes.io"  # below /run/secrets: a service account's token
+
+_log = structlog.get_logger("sinkd")
 
 
 class MissingSecret(ConfigError):  # noqa: N818 - it reads as the sentence it is
@@ -44,16 +49,21 @@ class Secrets:
     """
 
     def __init__(
-        self, env: Mapping[str, str], secrets_dirs: Sequence[Path], env_prefix: str = ""
+        self,
+        env: Mapping[str, str],
+        secrets_dirs: Sequence[Path],
+        env_prefix: str = "",
+        redactor: Redactor | None = None,
     ) -> None:
         self._env = env
         self._directories = secrets_dirs
         self._prefix = env_prefix
-        self.redactor = Redactor()
+        self._short: set[Reference] = set()
+        self.redactor = redactor or Redactor()
 
     def __repr__(self) -> str:
         """Show nothing of what it holds."""
-        return "<Secrets>"
+        return HIDDEN
 
     def resolve(self, text: str) -> str:
         """Return the text with every reference replaced; raises MissingSecret."""
@@ -89,8 +99,16 @@ class Secrets:
         value = self._of_env(reference) if reference.kind == "env" else self._of_file(reference)
         if not value:
             raise MissingSecret(str(reference), "is empty")
+        if len(value) < SHORT_CHARACTERS:
+            self._warn_of_short(reference)
         self.redactor.learn(value)
         return value
+
+    def _warn_of_short(self, reference: Reference) -> None:
+        """Say once of a reference that its value may stand for other things in a text (3.2)."""
+        if reference not in self._short:
+            self._short.add(reference)
+            _log.warning("secret_short", reference=str(reference), under=SHORT_CHARACTERS)
 
     def _resolved(self, text: str, encode: Callable[[str], str]) -> str:
         if "${" not in text:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from sinkd import __version__, control, diagnostics, schedule
+from sinkd import __version__, control, diagnostics, schedule, surroundings
 from sinkd.clock import SystemClock
 from sinkd.daemon import Daemon
 from sinkd.errors import ConfigError, LogUnusableError, SinkdError
@@ -24,6 +24,8 @@ from sinkd.lines import Lines
 from sinkd.network import Policy
 from sinkd.permits import Permits, raise_file_limit
 from sinkd.printer import Printer
+from sinkd.proxy import Proxy
+from sinkd.redaction import Redactor
 from sinkd.reload import Candidate, Config, Refusal, Reloader, begin_with, last_good
 from sinkd.retention import Keep, Retention
 from sinkd.runner import Runner, direct_transport
@@ -48,6 +50,7 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     ca_file: Path | None = None
     client_cert: Path | None = None
+    proxy: Proxy | None = None
     secrets_dirs: tuple[Path, ...] = ()
     env_prefix: str = ""
     check_secrets: bool = False
@@ -92,10 +95,12 @@ async def assemble(
     *,
     config: Config | None = None,
     show: Callable[[bytes], None] | None = None,
+    redactor: Redactor | None = None,
 ) -> Assembly:
     """Read the jobs file, then open the data directory: nothing is touched before a spec is there.
 
-    `config` stands for the file at `options.config`; `show` is handed each durable public line.
+    `config` stands for the file at `options.config`; `show` is handed each durable public line;
+    `redactor` learns every secret.
     Raises ConfigError without a valid file or last good one (C6), LockedError, LogUnusableError.
     """
     log = structlog.get_logger("sinkd")
@@ -108,8 +113,13 @@ async def assemble(
         sys.stderr.write(_refusal_text(found, options.config))
     first, origin = begin_with(found, None if options.no_last_good else last)
     secrets = Secrets(
-        os.environ, options.secrets_dirs or default_secrets_dirs(os.environ), options.env_prefix
+        os.environ,
+        options.secrets_dirs or default_secrets_dirs(os.environ),
+        options.env_prefix,
+        redactor,
     )
+    for secret in options.proxy.secrets() if options.proxy else ():
+        secrets.redactor.learn(secret)
     if options.check_secrets:
         _check_secrets(secrets, first.spec)
     rules = schedule.tzdata()
@@ -125,7 +135,10 @@ async def assemble(
     if store.damaged:
         log.warning("journal_damaged", lines=store.damaged, see="sinkd audit")
     transport = direct_transport(
-        policy=options.policy, ca_file=options.ca_file, client_cert=options.client_cert
+        policy=options.policy,
+        ca_file=options.ca_file,
+        client_cert=options.client_cert,
+        proxy=options.proxy,
     )
     permits = Permits(raise_file_limit(options.max_in_flight), options.max_in_flight_per_host)
     if permits.limit < options.max_in_flight:
@@ -149,10 +162,14 @@ async def assemble(
     return Assembly(options, daemon, first, origin)
 
 
-async def run(options: Options) -> None:
+async def run(options: Options, redactor: Redactor) -> None:
     """Run the daemon until a signal stops it; raises what `errors` says a command ends with."""
     printer = Printer(sys.stdout.fileno()) if options.print_runs else None
-    await serve(await assemble(options, show=printer.show if printer else None))
+    show = printer.show if printer else None
+    assembly = await assemble(options, show=show, redactor=redactor)
+    for doubt in surroundings.doubts(options.config, options.data_dir):
+        structlog.get_logger("sinkd").warning(doubt.event, **doubt.fields)
+    await serve(assembly)
     if printer:
         printer.close()
 
@@ -172,16 +189,24 @@ async def serve(assembly: Assembly) -> None:
         await daemon.run(assembly.first, source=assembly.source, started=assembly.started())
 
 
-def run_and_exit(options: Options) -> None:
+def run_and_exit(options: Options, redactor: Redactor) -> None:
     """Run the daemon and end the process at once: a hung name lookup must not hold it (D3, F9)."""
     code = 0
+    _leave_no_core()
     try:
-        asyncio.run(run(options))
+        asyncio.run(run(options, redactor))
     except SinkdError as error:
         code = error.exit_code
         sys.stderr.write(f"sinkd: {error}\n")
     sys.stderr.flush()
     os._exit(code)
+
+
+def _leave_no_core() -> None:
+    """Have a crash leave no image of the memory, which holds secrets, on the disk (3.2)."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _refusal_text(refusal: Refusal, path: Path) -> str:

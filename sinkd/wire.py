@@ -11,15 +11,16 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Final, TypeAlias, cast
 
 import h11
 
 from sinkd.network import Policy, blocked
+from sinkd.proxy import Proxy, TunnelError, tunnel
 from sinkd.record import FailureReason, Phase
-from sinkd.resolver import Addresses, Resolver
+from sinkd.resolver import Addresses, Resolver, numeric
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -73,19 +74,41 @@ class Wire:
     context: ssl.SSLContext
     resolver: Resolver
     policy: Policy
+    proxy: Proxy | None = None
 
     async def open(self, origin: Origin, progress: Progress) -> "Connection":
         """Return a new connection to the origin; raises FailedError."""
-        progress.phase = "dns"
-        addresses = await self._addresses(origin.host)
-        progress.phase = "connect"
-        try:
-            sock = await _first(self._permitted(origin.host, addresses), origin.port)
-        except OSError as error:
-            raise FailedError(Cause("connect", "connect", describe(error))) from error
+        if self.proxy is None:
+            sock = await self._connected(origin.host, origin.port, progress)
+        else:
+            sock = await self._by_way_of(self.proxy, origin, progress)
         if origin.tls:
             progress.phase = "tls"
         return await self._start(sock, origin, progress)
+
+    async def _connected(self, host: str, port: int, progress: Progress) -> socket.socket:
+        progress.phase = "dns"
+        addresses = await self._addresses(host)
+        progress.phase = "connect"
+        try:
+            return await _first(self._permitted(host, addresses), port)
+        except OSError as error:
+            raise FailedError(Cause("connect", "connect", describe(error))) from error
+
+    async def _by_way_of(self, proxy: Proxy, origin: Origin, progress: Progress) -> socket.socket:
+        """Return a connection to the proxy, for https one that it leads on to the origin.
+
+        Names are looked up by the proxy, so the policy sees only an address in a URL (3.3).
+        """
+        self._permitted(origin.host, numeric(origin.host))
+        try:
+            sock = await self._connected(proxy.host, proxy.port, progress)
+            if origin.tls:
+                await _tunnel(sock, proxy, origin)
+        except FailedError as error:
+            cause = replace(error.cause, text=f"the proxy: {error.cause.text}")
+            raise FailedError(cause) from error
+        return sock
 
     async def _addresses(self, host: str) -> Addresses:
         try:
@@ -257,6 +280,18 @@ class Connection(asyncio.Protocol):
         self._unwritten = False
         if self._progress.phase == "write":
             self._progress.phase = "headers"
+
+
+async def _tunnel(sock: socket.socket, proxy: Proxy, origin: Origin) -> None:
+    try:
+        await tunnel(sock, proxy, origin.host, origin.port)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, TunnelError):
+            raise FailedError(Cause("connect", "connect", str(error))) from error
+        if isinstance(error, OSError):
+            raise FailedError(Cause("connect", "connect", describe(error))) from error
+        raise
 
 
 async def _first(addresses: Sequence[str], port: int) -> socket.socket:

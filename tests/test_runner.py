@@ -488,7 +488,7 @@ def test_a_preview_masks_every_secret_and_needs_none():
     assert headers["X-Api-Key"] == headers["webhook-signature"] == "***"
     assert headers["webhook-timestamp"] == "0"
     assert headers["X-Sinkd-Run-Id"] == RUN_ID
-    assert repr(prepared) == "<Prepared>"
+    assert repr(prepared) == "<secret ref>"
 
 
 def test_a_preview_of_what_would_never_be_sent_says_why():

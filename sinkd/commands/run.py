@@ -4,18 +4,22 @@ import logging
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import structlog
+from structlog.typing import EventDict
 
 from sinkd.errors import UsageError
 from sinkd.network import Policy
+from sinkd.proxy import parse
+from sinkd.redaction import RedactedStream, Redactor
 from sinkd.retention import Keep
 from sinkd.start import Options, run_and_exit
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
 
+_FOREIGN: Final = frozenset({"error", "exception", "message"})  # may quote what is not our own
 _UNITS: Final = ("", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -25,6 +29,7 @@ def run_command(
     network: str,
     allow_host: tuple[str, ...],
     allow_cidr: tuple[str, ...],
+    proxy: str | None,
     log_format: str,
     secrets_dir: tuple[Path, ...],
     keep_days: int,
@@ -32,22 +37,41 @@ def run_command(
     **options: Any,  # noqa: ANN401
 ) -> int:
     """Run until a signal; the process ends here with its exit code."""
-    configure_log(log_format, colors=settings.use_color(sys.stderr))
+    policy = _policy(network, allow_host, allow_cidr)
+    if proxy and policy.public_only:
+        message = (
+            "--proxy and `--network public` exclude each other: the addresses that requests go to"
+            " are then the proxy's choice; let the proxy refuse private ones"
+        )
+        raise UsageError(message)
+    redactor = configure_log(log_format, colors=settings.use_color(sys.stderr))
     run_and_exit(
         Options(
             config=settings.config,
             data_dir=settings.data_dir,
-            policy=_policy(network, allow_host, allow_cidr),
+            policy=policy,
+            proxy=parse(proxy) if proxy else None,
             secrets_dirs=secrets_dir,
             keep=Keep(keep_days, None if keep_bytes == "off" else parse_bytes(keep_bytes)),
             **options,
-        )
+        ),
+        redactor,
     )
     return 0
 
 
-def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -> None:
-    """Send the diagnostic log to stderr, for people or as JSON; libraries stay silent."""
+def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -> Redactor:
+    """Send the diagnostic log to stderr, for people or as JSON; libraries stay silent.
+
+    What the returned redactor knows is shown neither there nor in a traceback. Fields that sinkd
+    makes stay as they are: a secret may read like one (3.2).
+    """
+    redactor = Redactor()
+
+    def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event.update({key: redactor.redact(str(event[key])) for key in event.keys() & _FOREIGN})
+        return event
+
     renderer: Any = structlog.processors.JSONRenderer()
     if log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
@@ -55,11 +79,15 @@ def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(getattr(sys.stderr, "stream", sys.stderr)),
     )
+    sys.stderr = cast("TextIO", RedactedStream(sys.stderr, redactor))
+    return redactor
 
 
 def parse_bytes(text: str) -> int:

@@ -81,8 +81,9 @@ async def _run_of(daemon: Daemon, job: str) -> Mapping[str, Any]:
 
 async def assemble_quietly(settings: "Settings") -> Assembly:
     """Put a daemon together for one order of a person, when none runs."""
-    configure_log("console", colors=settings.use_color(sys.stderr), level=logging.WARNING)
-    return await assemble(Options(settings.config, settings.data_dir))
+    colors = settings.use_color(sys.stderr)
+    redactor = configure_log("console", colors=colors, level=logging.WARNING)
+    return await assemble(Options(settings.config, settings.data_dir), redactor=redactor)
 
 
 def _show(run: Mapping[str, Any], output_format: str) -> int:

@@ -53,6 +53,8 @@ class Scripted:
 class ScriptedWire:
     """Makes connections to servers that follow a script."""
 
+    proxy = None
+
     def __init__(self, *script):
         self._script = script
 
