@@ -72,15 +72,13 @@ def _of_file_system(data_dir: Path) -> Iterator[Doubt]:
 
 
 def file_system(path: str, mounts: str) -> str:
-    """Return the type of the file system that holds a path, after a text as of `/proc/self/mountinfo`."""
+    """Return the type of the file system that holds a real path, as proc(5) lists the mounts."""
     best, kind = "", ""
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
-        fields = before.split(" ")
-        if len(fields) < 5:  # noqa: PLR2004 - proc(5): the fifth is the mount point
-            continue
-        point = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4])
-        inside = os.path.commonpath([point, path]) == point
+        point = "".join(before.split(" ")[4:5])  # proc(5)
+        point = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), point)
+        inside = point and f"{path}/".startswith(f"{point.rstrip('/')}/")
         if inside and len(point) >= len(best):  # of two on one another the later one is seen
             best, kind = point, after.partition(" ")[0]
     return kind
