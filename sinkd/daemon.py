@@ -21,7 +21,7 @@ from sinkd import decide, grammar, plan, schedule
 from sinkd.agenda import Agenda
 from sinkd.clock import Clock
 from sinkd.decide import Skipped
-from sinkd.errors import RecordsLostError, SinkdError
+from sinkd.errors import LogUnusableError, RecordsLostError, SinkdError
 from sinkd.flights import Flight, Flights
 from sinkd.instant import rfc3339
 from sinkd.lapse import Lapse, Reading, lapse
@@ -231,12 +231,20 @@ class Daemon:
             if job.name not in self.store.states:
                 self.store.cursor(job.name, int(now), _fingerprint(job))
         if first.spec.revision != self.accepted_last.revision:
-            self.store.keep(first.data, self.reloader.path, now)
+            self._keep_first(first, now)
         if first.spec.revision != self.store.said_revision:  # a crash may come between the two
             self._announce(first, now)
         if self.reloader.refused:
             self.refused(self.reloader.refused)
         self._look_for_secrets()
+
+    def _keep_first(self, first: Candidate, now: float) -> None:
+        """Keep what the daemon begins with: without it the next start may run an older file (R13)."""
+        try:
+            self.store.keep(first.data, self.reloader.path, now)
+        except OSError as error:
+            message = f"the jobs file cannot be kept in the data directory: {error.strerror}"
+            raise LogUnusableError(message) from error
 
     def _end_schedule(self, name: str, before: str | None, now: float) -> None:
         """Settle a known job whose schedule changed while nobody ran (T7)."""

@@ -497,6 +497,20 @@ def test_a_manual_run_whose_claim_the_disk_refuses_is_refused(tmp_path):
     assert events(tmp_path, "log_failed", "log_recovered")
 
 
+def test_a_start_that_cannot_keep_its_jobs_file_ends_for_the_supervisor(tmp_path):
+    class Broken(Storage):
+        def replace(self, name, data, mode=0o600):
+            if name == revisions.ACCEPTED:
+                raise OSError(errno.EIO, "input/output error", name)
+            super().replace(name, data, mode)
+
+    async def tell(world, life):
+        await asyncio.sleep(1)
+
+    with pytest.raises(LogUnusableError, match="cannot be kept"):  # R13
+        story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, storage=Broken)
+
+
 def test_a_stopping_daemon_waits_for_a_disk_that_gives_in(tmp_path):
     class Full(Storage):
         full = False
