@@ -54,6 +54,11 @@ _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NUMBERS = functools.partial(array, "I")
 _PROPERTY = re.compile(r"[^\s,\[\]{}]+")
 _MAY_BEGIN_A_NODE = re.compile(r"[&*!](?<![^\s,\[\]{}\"':?-].)")
+_MEANT_BY_TAGS: Final = {
+    "!env": "write `${env:NAME}`",
+    "!secret": "write `${file:NAME}`",
+    "!include": "write it out: there is one file",
+}
 _DIRECTIVE = re.compile(r"^%.*", re.MULTILINE)
 
 
@@ -352,7 +357,9 @@ def _key(document: Document, mapping: dict[str, Any], owner: int, node: int) -> 
 def _refuse_key(document: Document, node: int) -> None:
     span = document.node_span(node)
     if isinstance(document.values[node], dict | list):
-        document.report(Diagnostic("SNK108", "a key must be text", span, "not a mapping or list"))
+        is_template = document.text.startswith("{{", document.starts[node] - 1)
+        label = "fill in the template, or quote it" if is_template else "not a mapping or list"
+        document.report(Diagnostic("SNK108", "a key must be text", span, label))
         return
     raw = document.raw(node)
     message = f"a key must be text: {quoted(raw)}"
@@ -372,7 +379,8 @@ def _check_properties(document: Document, event: Any, node: int) -> None:  # noq
 def _refuse(document: Document, what: str, node: int, end: int | None = None) -> None:
     span = document.span(document.starts[node], end or document.ends[node])
     if what == "a tag":
-        label, advice = "remove it", "`!` tags are not supported; quotes make a value text"
+        label = _MEANT_BY_TAGS.get(document.text[document.starts[node] : end].lower(), "remove it")
+        advice = "`!` tags are not supported; quotes make a value text"
     else:
         label = "write the values out"
         advice = "`&`, `*` and `<<` are not supported; put shared values in `defaults:`"

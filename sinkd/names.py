@@ -235,7 +235,10 @@ def _explain_unknown(
         findings.add("SNK101", location, message, _NEVER[word], key=True)
         return None
     meant, safe = _meant(word, known)
-    if meant is None:
+    if word.startswith("x_"):
+        label = "keys for others begin with `x-`, at the top or in a job"
+        findings.add("SNK101", location, message, label, key=True)
+    elif meant is None:
         label = "known here: " + ", ".join(f"`{name}`" for name in known)
         findings.add("SNK101", location, message, label, key=True)
     elif meant in findings.value(mapping) or (*mapping, meant) in answered:

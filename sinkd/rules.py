@@ -6,6 +6,7 @@ They hold whatever else is wrong, so each takes only the parts that have the rig
 
 import functools
 import math
+import re
 from collections import defaultdict
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from sinkd.findings import Findings
 from sinkd.jobsfile import BODY_LIMIT_BYTES, LABELS_LIMIT, is_ignored, merged
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
+_FOUR_DIGITS: Final = re.compile(r"[0-9]{2}:[0-9]{2}")
 _ODD_INTEGERS_SHOWN: Final = 1000
 
 
@@ -109,6 +111,8 @@ def _check_times(findings: Findings, location: Location, times: Any) -> None:  #
 
             meant = time_of_day(time)
             label = f"write `{meant}`" if meant else "write it as `09:00`"
+            if not meant and _FOUR_DIGITS.fullmatch(time):
+                label = "from `00:00` to `23:59`"
             fix = Edit(findings.span(place), f'"{meant}"') if meant else None
             message = f"{quoted(time)} is not a time of day `HH:MM`"
             findings.add("SNK117", place, message, label, fix=fix)

@@ -175,6 +175,8 @@ def _range(findings: Findings, location: Location) -> None:
     advice = []
     if field == "interval_minutes" and value > high:
         advice = ["a longer interval would begin on an arbitrary weekday; use `at` with `days`"]
+    if field == "timeout_seconds" and value >= 1000 * low and value % 1000 == 0:
+        advice = [f"{value:,} milliseconds are {value // 1000:,} seconds"]
     label = "too small" if value < low else "too large"
     message = f"{_subject(location)} must be {low} to {high:,}"
     findings.add("SNK109", location, message, label, help=advice)
@@ -248,8 +250,9 @@ def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None
 
 
 def _meant_schedule(text: str, label: str) -> tuple[str, str | None]:
-    """Understand `every 15m` and cron expressions."""
-    found = _AMOUNT.fullmatch(text.strip().lower().removeprefix("every").lstrip())
+    """Understand `every 15m`, the `rate(15 minutes)` of AWS, and cron expressions."""
+    amount = re.sub(r"^(every|rate\()\s*|\)$", "", text.strip().lower())
+    found = _AMOUNT.fullmatch(amount)
     minutes = _amount(found, "minutes") if found else None
     if minutes and minutes <= BOUNDS["interval_minutes"][1]:
         return f"write `{{interval_minutes: {minutes}}}`", f"{{interval_minutes: {minutes}}}"
@@ -280,7 +283,8 @@ def _text(findings: Findings, location: Location) -> None:
         return
     fix = None
     if value is None:
-        label = "nothing here: write a text, or remove the line"
+        is_needed = location[-1] in {"name", "url"}
+        label = "nothing here: write a text" + ("" if is_needed else ", or remove the line")
     elif location[-1] == "signing_secret":
         label = "write `${env:NAME}`"
     elif isinstance(value, dict | list):

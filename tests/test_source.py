@@ -234,6 +234,7 @@ def test_fifty_thousand_jobs_is_the_most():
     found = source.load(b"version: 1\njobs: [" + b"1," * 50_001 + b"]").diagnostics
     assert found[0].code == "SNK109"
     assert found[0].message == "`jobs` has at most 50,000 entries"
+    assert "SNK109" not in codes(b"version: 1\njobs: [" + b"1," * 50_000 + b"]")
 
 
 def test_a_body_of_a_mebibyte_is_accepted_and_one_byte_more_is_not():
