@@ -349,10 +349,13 @@ def _checked(prepared: Prepared, progress: Progress) -> httpx.Request:
     if meant != (wanted.scheme, host, wanted.port, path):
         text = "the URL would be read as another one by httpx"
         raise FailedError(Cause("policy", None, text))
+    headers = [(name.encode(), value.encode()) for name, value in prepared.headers]
+    if not any(name.lower() == b"host" for name, _ in headers):
+        headers.insert(0, (b"Host", url.netloc))  # httpx would refuse hosts as `xn--i-7iq.ws`
     return httpx.Request(
         prepared.method,
         url,
-        headers=[(name.encode(), value.encode()) for name, value in prepared.headers],
+        headers=headers,
         content=prepared.body or None,
         extensions={"progress": progress},
     )

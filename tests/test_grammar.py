@@ -1,5 +1,6 @@
 """The grammar of URLs, headers and references; what it accepts, httpx sends unchanged."""
 
+import h11
 import httpx
 import pytest
 from hypothesis import example, given, settings
@@ -85,6 +86,61 @@ def test_httpx_sends_what_the_grammar_accepts_to_the_same_place(rest):
             host = sent.raw_host.decode()
             assert (sent.scheme, host, port) == (there.scheme, there.host.lower(), there.port)
             assert sent.raw_path.decode() == there.path_and_query
+
+
+METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+HEADER_NAMES = st.text(
+    st.sampled_from("aZ09!#$%&'*+-.^_`|~ :()<>@,;\\\"/[]?={}\t\r\n\x00\x7fé"), max_size=9
+)
+HEADER_VALUES = st.text(
+    st.sampled_from("aZ09 ~!:;,=\"'\\\t\r\n\x00\x0b\x0c\x1b\x7f\x80\xa0é\uff11"), max_size=9
+)
+
+
+def received(method, target, headers):
+    """Return what a server reads of a request that h11 writes."""
+    client, server = h11.Connection(h11.CLIENT), h11.Connection(h11.SERVER)
+    raw = [(name.encode(), value.encode()) for name, value in headers]
+    server.receive_data(client.send(h11.Request(method=method, target=target, headers=raw)))
+    request = server.next_event()
+    assert isinstance(server.next_event(), h11.EndOfMessage)
+    return request
+
+
+@given(METHODS, st.lists(URL_PARTS, max_size=8).map("".join), HEADER_NAMES, HEADER_VALUES)
+@example("GET", "?'", "X-A", "a \t b")
+@settings(max_examples=200, deadline=None)
+def test_h11_writes_and_reads_what_the_grammar_accepts_as_it_stands(method, rest, name, value):
+    url = f"https://h/{rest}"
+    target = grammar.target(url).path_and_query if grammar.url_flaw(url) is None else "/"
+    good = grammar.header_name_flaw(name) is None and grammar.header_value_flaw(value) is None
+    headers = [("Host", "h"), *([(name, value)] if good else [])]
+    request = received(method, target, headers)
+    assert (request.method.decode(), request.target.decode()) == (method, target)
+    read = [(name.decode(), value.decode()) for name, value in request.headers]
+    assert read == [(name.lower(), value) for name, value in headers]
+
+
+@given(HEADER_NAMES, HEADER_VALUES)
+@settings(max_examples=200, deadline=None)
+def test_what_h11_refuses_in_a_header_the_grammar_refuses(name, value):
+    try:
+        received("GET", "/", [("Host", "h"), (name, value)])
+    except h11.ProtocolError:
+        assert grammar.header_name_flaw(name) or grammar.header_value_flaw(value)
+
+
+@given(st.lists(URL_PARTS, max_size=8).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_the_host_of_what_the_grammar_accepts_is_asked_for_in_every_part(rest):
+    url = f"https://{rest}"
+    if grammar.url_flaw(url) is None:
+        there, sent = grammar.target(url), httpx.URL(url)
+        host = f"[{there.host}]" if ":" in there.host else there.host
+        port = "" if there.port == 443 else f":{there.port}"
+        assert sent.netloc.decode() == f"{host}{port}".lower()
+        request = received("GET", sent.raw_path, [("Host", sent.netloc.decode())])
+        assert request.target.decode() == there.path_and_query
 
 
 def test_references_are_split_from_the_text_round_them():

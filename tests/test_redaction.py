@@ -1,6 +1,7 @@
 """The redactor: every form of a value, and what looks like a credential."""
 
 import base64
+import io
 import json
 import re
 import time
@@ -10,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinkd.redaction import REDACTED, Redactor, is_credential, printable
+from sinkd.redaction import (
+    HIDDEN,
+    REDACTED,
+    RedactedStream,
+    Redactor,
+    is_credential,
+    printable,
+)
 
 FORMS = [
     str,
@@ -107,3 +115,29 @@ def test_no_answer_of_64_kib_takes_long_to_search(text):
     started = time.process_time()
     redactor.redact((text * 65_536)[:65_536])
     assert time.process_time() - started < 1
+
+
+def test_nothing_known_is_written_to_a_redacted_stream():
+    out, redactor = io.StringIO(), Redactor()
+    stream = RedactedStream(out, redactor)
+    redactor.learn("s3cr3t\nvalue")
+    assert stream.write("before s3cr3t\nvalue\n") == 20
+    stream.writelines(["one\n", "s3cr3t\\nvalue\n"])
+    stream.flush()
+    assert out.getvalue() == f"before {REDACTED}\none\n{REDACTED}\n"
+    assert stream.isatty() is False
+
+
+def test_a_redacted_stream_in_the_place_of_another_redacts_once():
+    out, first, second = io.StringIO(), Redactor(), Redactor()
+    first.learn("first")
+    stream = RedactedStream(RedactedStream(out, first), second)
+    second.learn("second")
+    stream.write("first second")
+    assert out.getvalue() == f"first {REDACTED}"
+
+
+def test_the_repr_of_a_redactor_shows_nothing():
+    redactor = Redactor()
+    redactor.learn("s3cr3t")
+    assert repr(redactor) == HIDDEN == "<secret ref>"

@@ -216,7 +216,8 @@ def test_a_body_over_1_mib_once_resolved_is_not_sent():
 
 
 @pytest.mark.parametrize(
-    "url", ["http://[2001:DB8::1]", "https://API.example:443?a", "http://h.:81/a//b%2f?", "http://h/;'"]
+    "url", ["http://[2001:DB8::1]", "https://API.example:443?a", "http://h.:81/a//b%2f?", "http://h/;'",
+     "http://xn--i-7iq.ws/", "https://xn--/"]
 )  # fmt: skip
 def test_no_legal_spelling_of_a_url_is_mistaken_for_another(url):
     assert sent(job(url=url)).url == url

@@ -4,6 +4,7 @@ import os
 import traceback
 
 import pytest
+import structlog
 
 from sinkd.grammar import Reference
 from sinkd.secrets import MASK, Masked, MissingSecret, Secrets, default_secrets_dirs
@@ -35,6 +36,7 @@ def why(secrets, text):
 def test_a_reference_stands_for_its_value_and_an_escaped_one_for_itself(secrets):
     assert secrets.resolve("Bearer ${env:TOKEN}!") == f"Bearer {VALUE}!"
     assert secrets.resolve("$${env:TOKEN} $5") == "${env:TOKEN} $5"
+    assert secrets.resolve("plain") == "plain"
 
 
 def test_a_value_is_never_read_for_references_again():
@@ -200,6 +202,17 @@ def test_a_mask_needs_no_secret_and_shows_as_itself_also_in_a_url():
     masked = Masked()
     assert masked.resolve("Bearer ${env:NONE}") == f"Bearer {MASK}"
     assert masked.resolve_url("https://h/?a=${file:none}") == f"https://h/?a={MASK}"
+
+
+def test_a_value_under_8_characters_is_warned_of_once_for_each_reference():
+    secrets = Secrets({"SHORT": "1234567", "LONG": "12345678"}, [])
+    with structlog.testing.capture_logs() as said:
+        for _ in range(2):
+            secrets.resolve("${env:SHORT} ${env:LONG}")
+    assert [(each["event"], each["reference"]) for each in said] == [
+        ("secret_short", "${env:SHORT}")
+    ]
+    assert "1234567" not in str(said)
 
 
 def test_no_repr_shows_a_value_and_every_value_is_known_to_the_redactor(secrets):
