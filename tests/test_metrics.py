@@ -1,9 +1,13 @@
 """`/metrics`: every name and label, fed by records, and what outlives the process."""
 
 import asyncio
+import json
 import re
 import subprocess
+from pathlib import Path
 
+import httpx
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -37,8 +41,6 @@ jobs:
 
 
 def ok(request):
-    import httpx
-
     return httpx.Response(200 if "cache" in str(request.url) else 500)
 
 
@@ -250,6 +252,90 @@ def test_a_scraper_gets_the_format_that_it_asks_for(tmp_path):
         re.sub("_(total|info)$", "", name) for name in FAMILIES
     }
     assert watched.last[""][1].startswith("text/plain; version=0.0.4")
+
+
+def scraped(tmp_path):
+    """Scrape a daemon every 30 minutes from a Thursday to a Monday; on Saturday it restarts."""
+    pages = []
+
+    async def scrape(watched, count):
+        for _ in range(count):
+            pages.append(values(watched))
+            await asyncio.sleep(1800)
+
+    for start, count in (("1970-01-01T00:00:00Z", 117), ("1970-01-03T10:35:00Z", 117)):
+        watched = Watched(tmp_path, LIVES, start, fails_late)
+        watched.world.nap_seconds = 3600
+        live(watched, lambda watched=watched, count=count: scrape(watched, count))
+    return pages
+
+
+LIVES = """\
+version: 1
+jobs:
+  - name: weekdays
+    schedule: {at: "09:00", days: [mon, tue, wed, thu, fri], timezone: UTC}
+    request: {url: "https://a.example.com/cache"}
+  - name: daily
+    schedule: {at: "08:00", timezone: UTC}
+    request: {url: "https://a.example.com/cache"}
+  - name: breaks
+    schedule: {interval_minutes: 60}
+    request: {url: "https://a.example.com/breaks"}
+"""
+
+
+def fails_late(request):
+    """Answer with success, but the job `breaks` only until its third day."""
+    late = request.headers["X-Sinkd-Scheduled-At"] > "1970-01-03T10"
+    broken = late and "breaks" in str(request.url)
+    return httpx.Response(500 if broken else 200)
+
+
+@pytest.mark.slow
+def test_no_alert_fires_for_a_new_job_a_restart_or_a_weekend_but_one_for_what_is_broken(
+    program, tmp_path
+):
+    """The series come from the daemon's own code; promtool plays them to the rules."""
+    pages = scraped(tmp_path)
+    series = [
+        {
+            "series": f"{name}{{{','.join(f'{key}={json.dumps(value)}' for key, value in labels)}}}",
+            "values": " ".join(
+                "_x6" if (at := page.get((name, *labels))) is None else f"{at:.0f}x5"
+                for page in pages
+            ),
+        }
+        for name, *labels in {key for page in pages for key in page}
+        if name.startswith("sinkd_job_")
+    ]
+    firing = "count by (job) (ALERTS{alertname='SinkdJobStale', alertstate='firing'})"
+    expected = [
+        {
+            "expr": firing,
+            "eval_time": f"{hours}h",
+            "exp_samples": [{"labels": f'{{job="{job}"}}', "value": 1} for job in jobs],
+        }
+        for hours, jobs in (
+            (1, []),
+            (30, []),
+            (59, []),
+            (71, ["breaks"]),
+            (104, ["breaks"]),
+            (113, ["breaks"]),
+        )
+    ]
+    test = {"interval": "5m", "input_series": series, "promql_expr_test": expected}
+    file = tmp_path / "lives.yaml"
+    rules = Path(__file__).parent.parent / "deploy" / "prometheus" / "rules.yaml"
+    file.write_text(
+        json.dumps({"rule_files": [str(rules)], "evaluation_interval": "5m", "tests": [test]})
+    )
+    played = subprocess.run(
+        [program("promtool"), "test", "rules", str(file)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert played.returncode == 0, played.stdout + played.stderr
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics(program, tmp_path):
