@@ -109,6 +109,62 @@ class RunningConfig(TypedDict):
     paused: list[Paused]
 
 
+class ReportJob(TypedDict):
+    """The totals of a job, over the whole log or a window of it."""
+
+    job: str
+    description: str | None
+    labels: dict[str, str]
+    enabled: bool
+    paused_until: Time | None
+    schedule: Annotated[str | None, Field(description="In words; null: the job was removed.")]
+    total_runs: Annotated[
+        int, Field(ge=0, description="`successful_runs` + `failed_runs` + `interrupted`.")
+    ]
+    successful_runs: Annotated[int, Field(ge=0)]
+    failed_runs: Annotated[int, Field(ge=0)]
+    skipped: Annotated[int, Field(ge=0, description="A range counts each of its slots.")]
+    missed: Annotated[int, Field(ge=0)]
+    interrupted: Annotated[int, Field(ge=0)]
+    last_run_at: Time | None
+    last_outcome: Literal["success", "failure", "interrupted"] | None
+    next_run_at: Annotated[Time | None, Field(description="null: it runs no more.")]
+    p50_ms: int | None
+    p95_ms: int | None
+
+
+class JobNow(ReportJob):
+    """A job of the running configuration, and how it is."""
+
+    state: Annotated[
+        Literal["failing", "ok", "new", "paused", "disabled"],
+        Field(description="`failing`: its newest slot was not answered by success."),
+    ]
+
+
+class JobsNow(TypedDict):
+    """Every job of the running configuration (`/api/v1/jobs`)."""
+
+    at: Time
+    jobs: Annotated[list[JobNow], Field(description="In the order of the file.")]
+
+
+class JobRuns(TypedDict):
+    """The last 50 records of a job (`/api/v1/jobs/NAME/runs`)."""
+
+    job: str
+    runs: Annotated[list[Run], Field(description="Newest first.")]
+
+
+class Badge(TypedDict):
+    """A badge in the form of shields.io's endpoint (`/badge/NAME.json`)."""
+
+    schemaVersion: Literal[1]
+    label: str
+    message: str
+    color: str
+
+
 class RunsPerDay(TypedDict):
     """The slots of the next 7 days divided by 7, with one decimal."""
 

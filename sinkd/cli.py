@@ -297,6 +297,22 @@ def next_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 @click.option("--print-runs", is_flag=True, help="Also print each line of the run log to stdout.")
 @click.option("--instance", metavar="NAME", help="A name for this daemon in records and requests.")
 @click.option("--heartbeat-url", metavar="URL", help="Ping this URL each minute.")
+@click.option(
+    "--listen", metavar="HOST:PORT|unix:PATH", help="Serve the status page, the API and metrics."
+)
+@click.option(
+    "--auth-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Ask for the token in this file; needed unless only this machine can connect.",
+)
+@click.option("--no-auth", is_flag=True, help="Serve other machines without a token.")
+@click.option(
+    "--allowed-host",
+    multiple=True,
+    metavar="NAME",
+    help="A further name by which browsers may ask for the pages.",
+)
 @click.pass_obj
 def run(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Run the jobs: the daemon, in the foreground.

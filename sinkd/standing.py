@@ -1,10 +1,10 @@
 """How things stand now, by the events: the jobs file in use, a refusal that shows, jobs held."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sinkd.answers import Refused
+from sinkd.answers import Refused, Status
 from sinkd.instant import parse_rfc3339
 from sinkd.record import ConfigRefused, Event
 from sinkd.state import Pause
@@ -69,3 +69,28 @@ def problem_text(refused: ConfigRefused | Refused) -> str:
     first, more = refused["problems"][0], refused["total"] - 1
     text = f"{first['line']}:{first['column']} {first['message']}"
     return f"{text} (and {more} more)" if more > 0 else text
+
+
+def problems(status: Status, *, is_silent: bool) -> Iterator[str]:
+    """Yield what is wrong, each with what to do."""
+    if not status["alive"]:
+        yield "no daemon runs: start `sinkd run`"
+    if is_silent:
+        yield "the daemon holds the lock, but does not answer: see whether its process stands still"
+    if errno := status["log_unwritable"]:
+        yield f"the run log cannot be written ({errno}), so nothing is sent: free some disk space"
+    if refused := status["refused"]:
+        problem = problem_text(refused)
+        yield (
+            f"the jobs file on disk is refused since {stamp(refused['at'])}, the one before "
+            f"stays in use: {problem} (`sinkd validate` shows it all)"
+        )
+    if status["source"] == "last_good":
+        yield "the last good jobs file runs, as the one on disk was refused at the start"
+    for reference in status["secrets_missing"]:
+        yield f"the secret {reference} is missing: runs that need it fail, nothing is sent"
+
+
+def stamp(at: str | None) -> str:
+    """Return an RFC 3339 text as a date and a time of the day, for people."""
+    return f"{at[:10]} {at[11:16]} UTC" if at else "an unknown time"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
@@ -36,7 +36,11 @@ from sinkd.store import Store
 from sinkd.systemd import Notifier
 from sinkd.watch import FileWatch
 
+if TYPE_CHECKING:
+    from sinkd.web.site import Site
+
 STALE_TZDATA_DAYS = 400  # S6
+SERVED_FILES: Final = 256  # descriptors that clients of `--listen` may hold (3.4)
 
 Result = TypeVar("Result")
 
@@ -62,6 +66,10 @@ class Options:
     print_runs: bool = False
     instance: str | None = None
     heartbeat_url: str | None = None
+    listen: str | None = None
+    auth_token_file: Path | None = None
+    no_auth: bool = False
+    allowed_host: tuple[str, ...] = ()
 
 
 class Threads:
@@ -77,12 +85,16 @@ class Threads:
 
 @dataclass(slots=True)
 class Assembly:
-    """The parts of one process: a daemon over its store, and the spec that it begins with."""
+    """The parts of one process: a daemon over its store, and the spec that it begins with.
+
+    `site` is what `--listen` serves, None without.
+    """
 
     options: Options
     daemon: Daemon
     first: Candidate
     source: str
+    site: "Site | None" = None
 
     def started(self) -> dict[str, object]:
         """Return what the event `started` says of this process."""
@@ -101,8 +113,11 @@ async def assemble(
 
     `config` stands for the file at `options.config`; `show` is handed each durable public line;
     `redactor` learns every secret.
-    Raises ConfigError without a valid file or last good one (C6), LockedError, LogUnusableError.
+    Raises ConfigError without a valid file or last good one (C6), LockedError, LogUnusableError,
+    UsageError when the address of `--listen` cannot be used.
     """
+    site = _site(options)
+    shows = [each for each in (show, site and site.feed.show) if each]
     log = structlog.get_logger("sinkd")
     clock = SystemClock()
     files = Threads("config")
@@ -128,7 +143,9 @@ async def assemble(
         log.warning("tzdata_stale", version=rules.version, fix="upgrade the package tzdata")
     try:
         storage = Storage(options.data_dir)
-        store = Store(storage, clock, Threads("writer"), tzdata=rules.version, show=show)
+        store = Store(
+            storage, clock, Threads("writer"), tzdata=rules.version, show=_together(*shows)
+        )
     except OSError as error:
         message = f"{options.data_dir}: {error.strerror}; sinkd cannot keep its run log there"
         raise LogUnusableError(message) from error
@@ -140,7 +157,9 @@ async def assemble(
         client_cert=options.client_cert,
         proxy=options.proxy,
     )
-    permits = Permits(raise_file_limit(options.max_in_flight), options.max_in_flight_per_host)
+    served = SERVED_FILES if site else 0
+    limit = max(1, raise_file_limit(options.max_in_flight + served) - served)
+    permits = Permits(limit, options.max_in_flight_per_host)
     if permits.limit < options.max_in_flight:
         log.warning("max_in_flight_lowered", to=permits.limit, why="RLIMIT_NOFILE")
     daemon = Daemon(
@@ -159,7 +178,7 @@ async def assemble(
     )
     if origin == "last_good":
         log.error("running_last_good", config=first.spec.config)
-    return Assembly(options, daemon, first, origin)
+    return Assembly(options, daemon, first, origin, site)
 
 
 async def run(options: Options, redactor: Redactor) -> None:
@@ -176,12 +195,16 @@ async def run(options: Options, redactor: Redactor) -> None:
 
 async def serve(assembly: Assembly) -> None:
     """Run an assembled daemon, under signals, supervisor and control socket, until it stops."""
-    daemon, options = assembly.daemon, assembly.options
+    daemon, options, site = assembly.daemon, assembly.options, assembly.site
     supervision = _Supervision(daemon, Notifier.from_environment())
     supervision.listen()
-    daemon.passed = supervision.passed
+    daemon.passed = _together(supervision.passed, site.passed) if site else supervision.passed
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(control.serving(daemon, options.data_dir))
+        if site:
+            serving = site.serving(daemon, options.data_dir, assembly.source)
+            await stack.enter_async_context(serving)
+            structlog.get_logger("sinkd").info("listening", at=site.address)
         if options.heartbeat_url:
             is_well = lambda: not daemon.store.log.blocked  # noqa: E731
             beating = asyncio.create_task(beat(options.heartbeat_url, daemon.runner, is_well))
@@ -207,6 +230,30 @@ def _leave_no_core() -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _site(options: Options) -> "Site | None":
+    """Return what `--listen` serves, its address bound; only here the pages are imported."""
+    if options.listen is None:
+        return None
+    from sinkd.web.site import prepare
+
+    return prepare(
+        options.listen,
+        token_file=options.auth_token_file,
+        no_auth=options.no_auth,
+        allowed_hosts=options.allowed_host,
+    )
+
+
+def _together(*calls: Callable[..., None]) -> Callable[..., None]:
+    """Return what makes all of these calls."""
+
+    def call(*arguments: object) -> None:
+        for each in calls:
+            each(*arguments)
+
+    return call
 
 
 def _refusal_text(refusal: Refusal, path: Path) -> str:

@@ -19,7 +19,7 @@ from sinkd.errors import SinkdError
 from sinkd.history import History
 from sinkd.instant import duration_text, parse_rfc3339, rfc3339
 from sinkd.record import ConfigAccepted, Event, Started
-from sinkd.standing import problem_text, standing
+from sinkd.standing import problems, stamp, standing
 from sinkd.storage import LOCK
 from sinkd.terminal import escape, show
 
@@ -94,8 +94,8 @@ def _read(data_dir: Path, now: float, *, alive: bool) -> _State:
     )
     seen = replay.alive_at if replay else None
     is_old = told is None and seen is not None and now - seen > _SILENT_SECONDS
-    problems = list(_problems(status, is_silent=alive and (is_old or not answers_in_time)))
-    return _State(status, started, seen, now, problems, told["next"] if told else None)
+    wrong = list(problems(status, is_silent=alive and (is_old or not answers_in_time)))
+    return _State(status, started, seen, now, wrong, told["next"] if told else None)
 
 
 def _ask(data_dir: Path) -> tuple[dict[str, Any] | None, bool]:
@@ -169,26 +169,6 @@ def _jobs(data_dir: Path, accepted: ConfigAccepted | None) -> Jobs | None:
     return {"enabled": enabled, "disabled": len(spec.jobs) - enabled}
 
 
-def _problems(status: Status, *, is_silent: bool) -> Iterator[str]:
-    """Yield what is wrong, each with what to do."""
-    if not status["alive"]:
-        yield "no daemon runs: start `sinkd run`"
-    if is_silent:
-        yield "the daemon holds the lock, but does not answer: see whether its process stands still"
-    if errno := status["log_unwritable"]:
-        yield f"the run log cannot be written ({errno}), so nothing is sent: free some disk space"
-    if refused := status["refused"]:
-        problem = problem_text(refused)
-        yield (
-            f"the jobs file on disk is refused since {_stamp(refused['at'])}, the one before "
-            f"stays in use: {problem} (`sinkd validate` shows it all)"
-        )
-    if status["source"] == "last_good":
-        yield "the last good jobs file runs, as the one on disk was refused at the start"
-    for reference in status["secrets_missing"]:
-        yield f"the secret {reference} is missing: runs that need it fail, nothing is sent"
-
-
 def _text(state: _State) -> Iterator[str]:
     yield from _first_line(state)
     for problem in state.problems:
@@ -201,7 +181,7 @@ def _text(state: _State) -> Iterator[str]:
 def _first_line(state: _State) -> Iterator[str]:
     status, started = state.status, state.started
     if not status["alive"]:
-        seen = f", its last sign of life is of {_stamp(rfc3339(state.seen))}" if state.seen else ""
+        seen = f", its last sign of life is of {stamp(rfc3339(state.seen))}" if state.seen else ""
         yield click.style(f"no daemon runs{seen}: start `sinkd run`", fg="red")
         return
     pid = f" (pid {status['pid']})" if status["pid"] else ""
@@ -209,7 +189,7 @@ def _first_line(state: _State) -> Iterator[str]:
     if started:
         age = duration_text(state.now - parse_rfc3339(started["at"]))
         host = escape(started["host"])
-        since = f" on {host} since {_stamp(started['at'])}, {age}, version {started['version']}"
+        since = f" on {host} since {stamp(started['at'])}, {age}, version {started['version']}"
     well = "" if state.problems else ", nothing is wrong"
     yield click.style(f"sinkd runs{pid}{since}{well}", fg=None if state.problems else "green")
 
@@ -218,13 +198,13 @@ def _facts(state: _State) -> Iterator[tuple[str, str]]:
     status = state.status
     if status["config"]:
         commit = f" (commit {status['commit'][:12]})" if status["commit"] else ""
-        yield "config", f"{status['config']}{commit}, in use since {_stamp(status['accepted_at'])}"
+        yield "config", f"{status['config']}{commit}, in use since {stamp(status['accepted_at'])}"
     if status["instance"]:
         yield "instance", status["instance"]
     if jobs := status["jobs"]:
         yield "jobs", f"{jobs['enabled']} enabled, {jobs['disabled']} disabled"
     for paused in status["paused"]:
-        until = _stamp(paused["until"])
+        until = stamp(paused["until"])
         yield "paused", f"{paused['job']} until {until} by {paused['by']}: {paused['reason']}"
     if status["in_flight"]:
         more = len(status["in_flight"]) - _SHOWN
@@ -233,10 +213,6 @@ def _facts(state: _State) -> Iterator[tuple[str, str]]:
     if state.next:
         slot, job = state.next
         wait = duration_text(slot - state.now)
-        yield "next", f"{job} at {_stamp(rfc3339(slot))}, in {wait}"
+        yield "next", f"{job} at {stamp(rfc3339(slot))}, in {wait}"
     if status["tzdata"]:
         yield "tzdata", status["tzdata"]
-
-
-def _stamp(at: str | None) -> str:
-    return f"{at[:10]} {at[11:16]} UTC" if at else "an unknown time"

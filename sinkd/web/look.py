@@ -1,0 +1,142 @@
+"""What pages and API ask the daemon: how it is, its jobs, the text of the file that it runs."""
+
+import asyncio
+import errno
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sinkd import revisions
+from sinkd.answers import Jobs, Paused, Refused, Status
+from sinkd.instant import rfc3339
+from sinkd.overview import Overview
+from sinkd.spec import Job, Spec
+from sinkd.state import Pause
+from sinkd.web.feed import Feed
+from sinkd.web.view import pauses
+
+if TYPE_CHECKING:
+    from sinkd.daemon import Daemon
+
+_SECRETS_SECONDS: Final = 10.0  # how long it is not looked again whether a secret is there
+
+
+@dataclass(slots=True)
+class Look:
+    """The daemon as pages and API see it; `source` is where its first spec came from."""
+
+    feed: Feed
+    daemon: "Daemon"
+    data_dir: Path
+    source: str
+    _missed: list[str] = field(default_factory=list)
+    _missed_at: float = -math.inf
+    _text: tuple[str, str] = ("", "")
+
+    @property
+    def overview(self) -> Overview:
+        """What the log says of every job."""
+        return self.feed.overview
+
+    @property
+    def spec(self) -> Spec:
+        """The spec that runs."""
+        return self.daemon.spec
+
+    @property
+    def now(self) -> float:
+        """The daemon's time."""
+        return self.daemon.clock.wall()
+
+    def job(self, name: str) -> Job | None:
+        """Return the job of this name."""
+        return self.spec.jobs.get(name)
+
+    def pauses(self) -> Mapping[str, Pause]:
+        """Return the jobs that people hold."""
+        return pauses(self.daemon)
+
+    def status(self) -> Status:
+        """Return how the daemon is, as `sinkd status -o json` does."""
+        lines, states = self.daemon.lines, self.daemon.store.states.values()
+        return Status(
+            alive=True,
+            pid=os.getpid(),
+            instance=lines.instance,
+            revision=self.spec.revision,
+            config=self.spec.config,
+            commit=lines.commit,
+            source="last_good" if self._runs_last_good() else "file",
+            accepted_at=self._accepted(),
+            refused=self._refused(),
+            secrets_missing=self._missing(),
+            log_unwritable=self._unwritable(),
+            paused=self.paused(),
+            jobs=self._counts(),
+            in_flight=[known.open.run_id for known in states if known.open],
+            tzdata=lines.tzdata,
+        )
+
+    def paused(self) -> list[Paused]:
+        """Return the jobs that people hold, as answers show them."""
+        return [
+            {"job": job, "until": rfc3339(pause.until), "reason": pause.reason, "by": pause.by}
+            for job, pause in self.pauses().items()
+        ]
+
+    async def text(self) -> str:
+        """Return the text of the jobs file that runs; FileNotFoundError when it is lost."""
+        revision = self.spec.revision
+        if self._text[0] != revision:
+            data = await asyncio.to_thread(revisions.read_revision, self.data_dir, revision)
+            self._text = revision, data.decode("utf-8-sig")
+        return self._text[1]
+
+    def _missing(self) -> list[str]:
+        """Return the references that cannot be resolved: those known to be, but those there again.
+
+        All jobs' secrets are looked for, so not too often.
+        """
+        if not self.daemon.missing:
+            return []
+        if time.monotonic() - self._missed_at >= _SECRETS_SECONDS:
+            jobs, missing = self.spec.jobs.values(), self.daemon.secrets.missing
+            self._missed = sorted({name for job in jobs for name in missing(job)})
+            self._missed_at = time.monotonic()
+        return self._missed
+
+    def _unwritable(self) -> str | None:
+        blocked = self.daemon.store.log.blocked
+        return errno.errorcode.get(blocked.errno or 0, str(blocked)) if blocked else None
+
+    def _counts(self) -> Jobs:
+        enabled = sum(job.enabled for job in self.spec.jobs.values())
+        return {"enabled": enabled, "disabled": len(self.spec.jobs) - enabled}
+
+    def _accepted(self) -> str | None:
+        event = self.overview.events.get("config_accepted")
+        if event and event["event"] == "config_accepted":
+            return event["at"] if event["revision"] == self.spec.revision else None
+        return None
+
+    def _runs_last_good(self) -> bool:
+        began = self.overview.events.get("started")
+        accepted = self.overview.events.get("config_accepted")
+        later = began and accepted and accepted["seq"] > began["seq"]
+        return self.source == "last_good" and not later
+
+    def _refused(self) -> Refused | None:
+        refusal = self.daemon.reloader.refused
+        event = self.overview.events.get("config_refused")
+        if refusal is None or event is None or event["event"] != "config_refused":
+            return None
+        return {
+            "revision": event["revision"],
+            "at": event["at"],
+            "problems": event["problems"],
+            "total": event["total"],
+        }
