@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The build backend is a program that its Python module looks for on PATH.
 BUILD := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation
 
-.PHONY: help demo test check soak bench lint format requirements
+.PHONY: help demo test check soak sim bench lint format requirements
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ check: lint ## run the linters and the fast tests, in under 90 seconds
 
 soak: .venv/tests.installed ## six hours over a change of clocks at 60 times the speed, 200 kills
 	@$(BIN)/pytest -n auto -m soak
+
+sim: .venv/tests.installed ## look for broken promises in random lives and at every power cut (MINUTES=60)
+	@PYTHONPATH=tests $(BIN)/python -m sim.search --every 1 --seconds $$(( $(or $(MINUTES),10) * 60 ))
 
 bench: .venv/tests.installed ## measure what takes minutes to measure, and print the figures
 	@$(BIN)/pytest tests/bench/bench_*.py

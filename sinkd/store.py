@@ -167,6 +167,7 @@ class Store:
         for file, mode in ((RUNS, 0o640), (EVENTS, 0o640), (journal.FILE, PRIVATE_MODE)):
             if self._storage.is_torn(file, mode):
                 self._storage.append(file, b"\n", mode)
+                self._storage.sync(file)  # what follows relies on the line that this ends
         self._storage.reserve(RESERVE, RESERVE_BYTES)
         if not self._storage.size(journal.FILE, PRIVATE_MODE):
             self.log.put(journal.FILE, {"entry": "version", "format": journal.FORMAT})

@@ -1,35 +1,47 @@
-"""Plays one seed: random jobs, latencies, edits, bad files, crashes, stops, manual runs, clocks.
+"""Plays one seed: random jobs, edits, bad files, faults of the disk, crashes, stops, clocks.
 
 `PYTHONPATH=tests python -m sim.scenario SEED` replays one and prints its violations.
 """
 
 import asyncio
-import contextlib
+import hashlib
+import json
 import random
 import shutil
 import sys
 import tempfile
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
-import httpx
-from sim.disk import Plan, PowerCutError
-from sim.judge import judge
+from sim.disk import FAILURES
+from sim.judge import Calm, judge, last_seq
+from sim.machine import Machine
 from structlog.testing import capture_logs
 
-from sinkd.daemon import RefusedError
-from sinkd.instant import parse_rfc3339
+from sinkd import journal
 from sinkd.state import Pause
-from sinkd.testing import MemoryConfig, VirtualClock, World, run_virtual
+from sinkd.testing import run_virtual
 
 ZONES = ("America/New_York", "Europe/Paris", "Australia/Lord_Howe", "UTC")
-STARTS = ("2026-11-23T08:59:30Z", "2026-03-08T05:30:00Z", "2026-10-25T00:10:10Z")
+STARTS = ("2026-11-23T08:59:30Z", "2026-03-08T06:30:00Z", "2026-10-25T00:10:10Z")
 BAD = (None, b"", b"jobs: [", b"version: 1\njobs: 7\n", b"\xff")
+MEMORY = Path("/dev/shm")  # where a sync costs nothing
+YEARS = 3 * 365 * 86_400
+PLAIN = "url: 'http://h{host}.example/'"
+SECRETIVE = (
+    "url: 'http://h{host}.example/?key=${{env:KEY}}', body: {{key: '${{env:KEY}}'}},"
+    " headers: {{Authorization: 'Bearer ${{env:KEY}}'}}"
+)
 
 
 def jobs_file(rng):
     """Write a random valid jobs file."""
     lines = []
-    for number in range(rng.randint(1, 5)):
+    for number in range(5):
+        if rng.random() < 0.35:
+            continue
         if rng.random() < 0.8:
             minutes = rng.choice((1, 1, 2, 3, 5, 7, 15, 60))
             when = f"{{interval_minutes: {minutes}, start_minute: {rng.randint(0, 59)}}}"
@@ -38,113 +50,154 @@ def jobs_file(rng):
             when = f"{{at: [{', '.join(times)}], timezone: {rng.choice(ZONES)}}}"
         more = f", timeout_seconds: {rng.choice((5, 50, 200))}"
         more += rng.choice(("", "", "", ", enabled: false", ", catch_up_minutes: 1"))
-        url = f"http://h{number % 2}.example/"
-        lines.append(f"  - {{name: j{number}, schedule: {when}, request: {{url: '{url}'}}{more}}}")
-    return ("version: 1\njobs:\n" + "\n".join(lines) + "\n").encode()
+        more += rng.choice(("", ", capture_headers: [x-echo]"))
+        request = rng.choice((PLAIN, PLAIN, SECRETIVE)).format(host=number % 2)
+        lines.append(f"  - {{name: j{number}, schedule: {when}, request: {{{request}}}{more}}}")
+    return ("version: 1\njobs:" + ("\n" + "\n".join(lines) if lines else " []") + "\n").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of a seed; `did` counts crashes and steps, `trace` is the same each time (I10)."""
+
+    violations: list[str]
+    did: Counter
+    seconds: float
+    trace: str
 
 
 def play(seed, data_dir, *, clock_steps=True):
-    """Play a seed in an empty directory; return the violations, and what the target saw."""
+    """Play a seed in an empty directory."""
     rng = random.Random(seed)
-    latencies = random.Random(seed + 1)
-
-    async def answer(request):
-        await asyncio.sleep(latencies.choice((0.01, 0.2, 1, 20, 70, 1000)))
-        return httpx.Response(latencies.choice((200, 200, 204, 404, 503)))
+    did = Counter()
 
     async def live():
-        clock = VirtualClock(parse_rfc3339(rng.choice(STARTS)))
-        config = MemoryConfig(jobs_file(rng))
-        plan = Plan(seed)
-        world = World(
+        machine = Machine(
             data_dir,
-            clock,
-            config,
-            answer,
+            jobs_file(rng),
             seed=seed,
+            start=rng.choice(STARTS),
             max_in_flight=rng.choice((2, 50)),
-            storage=plan.storage,
             rotate_bytes=rng.choice((8_000, 64_000_000)),
         )
-        life = await world.start()
-        for _ in range(rng.randint(3, 12)):
-            await asyncio.sleep(rng.choice((0.1, 3, 61, 300, 1500)) * rng.random())
-            life = await _act(rng, world, plan, life, clock_steps=clock_steps)
-        world.config.write(jobs_file(rng))
-        await asyncio.sleep(90)
-        await life.stop()
-        world.answer = lambda request: httpx.Response(200)  # so that nothing waits at the end
-        life = await world.start()
-        await asyncio.sleep(30)
-        until = world.clock.wall() - 5
-        await life.stop()
-        return judge(data_dir, world.sent, until), world.sent
+        acts = [_edit, _edit, _ask, _ask, _stop, _crash, _cut, _cut, _fail, _fail, _suspend]
+        if clock_steps:
+            acts += rng.choice(([], [_forward], [_forward, _back]))
+        await machine.boot()
+        for _ in range(rng.randint(3, 10)):
+            await machine.sleep(rng.choice((0.1, 3, 61, 300, 1000)) * rng.random())
+            act = rng.choice(acts)
+            did[act.__name__[1:]] += 1
+            await act(rng, machine)
+        calm = await settle(machine, jobs_file(rng))
+        return machine, calm, asyncio.get_running_loop().time()
 
-    with capture_logs():  # what the daemon says of a full disk is not looked at here
-        return run_virtual(live())
-
-
-async def _act(rng, world, plan, life, *, clock_steps):
-    """Do one thing to a world; return the daemon that lives then."""
-    acts = [_edit, _edit, _ask, _move_clock, _die, _die, _cut_power, _cut_power, _fill_disk]
-    if not clock_steps:
-        acts.remove(_move_clock)
-    return await rng.choice(acts)(rng, world, plan, life) or life
+    small = rng.choice((8_000, journal.COMPACT_BYTES))
+    with quiet() as said, mock.patch.object(journal, "COMPACT_BYTES", small):
+        machine, calm, seconds = run_virtual(live())
+    return Played(judge(machine, calm, text_of(said)), did, seconds, _trace(machine))
 
 
-async def _edit(rng, world, plan, life):
-    world.config.write(jobs_file(rng) if rng.random() < 0.7 else rng.choice(BAD))
+async def settle(machine, jobs, seconds=200):
+    """End all faults, live in calm for a while, and stop for good; return that calm (I11)."""
+    machine.faults.failing.clear()
+    machine.faults.cut_after = None
+    machine.edit(jobs)
+    await machine.sleep(20)
+    since, seq = machine.clock.wall(), last_seq(machine.world.data_dir)
+    await machine.sleep(seconds)
+    until = machine.clock.wall() - 5
+    machine.latencies = (0,)  # so that nothing waits at the end
+    await machine.stop()
+    await machine.sleep(30)
+    await machine.stop()
+    await machine.kill()
+    return Calm(since, until, seq)
 
 
-async def _ask(rng, world, plan, life):
+async def _edit(rng, machine):
+    good = rng.random() < 0.7
+    machine.edit(jobs_file(rng) if good else rng.choice(BAD), good=good)
+
+
+async def _ask(rng, machine):
     """Ask for a manual run, a pause or its end, as a person would."""
-    name = rng.choice(("j0", "j1", "j9"))
-    pause = Pause(world.clock.wall() + rng.choice((30, 600, 5000)), "because", "sim")
-    asked = rng.choice((
-        lambda: life.daemon.trigger(name),
-        lambda: life.daemon.pause(name, pause),
-        lambda: life.daemon.resume(name, "sim"),
+    name = rng.choice(("j0", "j1", "j2", "j9"))
+    pause = Pause(machine.clock.wall() + rng.choice((30, 600, 5000)), "because", "sim")
+    ask = rng.choice((
+        lambda daemon: daemon.trigger(name),
+        lambda daemon: daemon.pause(name, pause),
+        lambda daemon: daemon.pause(name, pause),
+        lambda daemon: daemon.resume(name, "sim"),
     ))  # fmt: skip
-    with contextlib.suppress(RefusedError):
-        await asked()
+    await machine.ask(ask)
 
 
-async def _move_clock(rng, world, plan, life):
-    if rng.random() < 0.5:
-        world.clock.suspend(rng.choice((2, 100, 8000)))
-    else:
-        world.clock.step(rng.choice((-4000, -90, -50, -1, 1, 50, 4000, 40 * 86_400)))
+async def _forward(rng, machine):
+    machine.step(rng.choice((0.5, 1, 50, 4000, 86_400, rng.random() * YEARS)))
 
 
-async def _die(rng, world, plan, life):
-    await rng.choice((life.crash, life.stop))()
-    await asyncio.sleep(rng.choice((0, 5, 100, 8000)))
-    return await world.start()
+async def _back(rng, machine):
+    machine.step(-rng.choice((0.5, 1, 50, 90, 4000, 86_400, rng.random() * YEARS)))
 
 
-async def _cut_power(rng, world, plan, life):
-    """Cut the power after some operation of the disk, and lose what was not synced."""
-    plan.cut_after = rng.randint(0, 30)
-    await asyncio.wait([life.running], timeout=1000)
-    if not life.running.done():
-        plan.cut_after = None
-        return None
-    assert isinstance(life.running.exception(), PowerCutError)
-    life.daemon.store.close()
-    plan.lose_tails(world.data_dir)
-    await asyncio.sleep(rng.choice((0, 5, 100, 8000)))
-    return await world.start()
+async def _suspend(rng, machine):
+    machine.clock.suspend(rng.choice((2, 100, 8000)))
 
 
-async def _fill_disk(rng, world, plan, life):
-    plan.full = True
-    await asyncio.sleep(rng.choice((1, 30, 400)))
-    plan.full = False
+def _down(rng):
+    return rng.choice((0, 0, 5, 100, 8000))
+
+
+async def _stop(rng, machine):
+    await machine.stop(_down(rng), twice=rng.random() < 0.3)
+
+
+async def _crash(rng, machine):
+    """Kill the daemon at any of its steps, often of those when slots are due."""
+    if rng.random() < 0.7:
+        await machine.sleep(60 - machine.clock.wall() % 60)
+    for _ in range(rng.randint(0, 60)):
+        await asyncio.sleep(0)
+    await (machine.crash if rng.random() < 0.5 else machine.cut_power)(_down(rng))
+
+
+async def _cut(rng, machine):
+    """Let the power go after some operations of the disk, wherever that is."""
+    machine.faults.cut_after = rng.randint(0, 30)
+    await machine.sleep(rng.choice((1, 100)))
+
+
+async def _fail(rng, machine):
+    machine.fail(rng.choice(list(FAILURES)), rng.choice((1, 30, 400)))
+
+
+def quiet():
+    """Catch what the daemon says."""
+    return capture_logs()
+
+
+def text_of(said):
+    """Return the bytes of what was caught."""
+    return json.dumps(said, default=str).encode()
+
+
+def _trace(machine):
+    """Return a hash of all that was sent and written, in the order in which it was."""
+    trace = hashlib.sha256(repr(machine.visits).encode())
+    for path in sorted(machine.world.data_dir.glob("*.jsonl")):
+        trace.update(path.read_bytes())
+    return trace.hexdigest()[:16]
+
+
+def in_memory():
+    """Return a fresh directory, in memory where there is one."""
+    return Path(tempfile.mkdtemp(prefix="sinkd-sim-", dir=MEMORY if MEMORY.is_dir() else None))
 
 
 if __name__ == "__main__":
-    directory = Path(tempfile.mkdtemp())
-    violations, _ = play(int(sys.argv[1]), directory, clock_steps="--no-steps" not in sys.argv)
-    print("\n".join(violations) or "no violation", directory, sep="\n")  # noqa: T201
-    if not violations:
+    directory = in_memory()
+    played = play(int(sys.argv[1]), directory, clock_steps="--no-steps" not in sys.argv)
+    print(*(played.violations or ["no violation"]), directory, played.trace, sep="\n")  # noqa: T201
+    if not played.violations:
         shutil.rmtree(directory)

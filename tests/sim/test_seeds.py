@@ -1,21 +1,41 @@
-"""Random lives of the daemon, judged from outside (I1, I2, I5 to I7, I13)."""
+"""Random lives of the daemon and power cuts in short scripts, judged from outside (I1 to I15)."""
 
-import os
+import itertools
+import time
 
 import pytest
-from sim.scenario import play
+from sim import points
+from sim.search import commit, first_seed, try_point, try_seed
 
-SEEDS = int(os.environ.get("SINKD_SEEDS", "40"))
+SHARDS = 2
+SECONDS = 60  # of each shard
+SEEDS_AT_LEAST = 300 // SHARDS
+POINTS_APART = 53  # `make sim` takes each
 
 
-@pytest.mark.parametrize("block", range(4))
-def test_random_lives_keep_every_promise(tmp_path, block, record_property):
-    """A failure names its seed: `PYTHONPATH=tests python -m sim.scenario SEED` replays it."""
-    seeds = range(block, SEEDS, 4)
-    for seed in seeds:
-        directory = tmp_path / str(seed)
-        directory.mkdir()
-        violations, sent = play(seed, directory)
-        assert not violations, f"PYTHONPATH=tests python -m sim.scenario {seed}"
-        assert sent is not None
-    record_property("cases", len(seeds))
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_random_lives_keep_every_promise(shard, record_property):
+    """The seeds are others at each commit; `make sim MINUTES=60` plays as many as fit."""
+    began = time.monotonic()
+    tried = 0
+    for seed in itertools.count(first_seed() + shard, SHARDS):
+        replay, violations, _ = try_seed(seed)
+        assert not violations, f"commit {commit()}: PYTHONPATH=tests {replay}"
+        tried += 1
+        if tried >= SEEDS_AT_LEAST and time.monotonic() - began > SECONDS:
+            break
+    record_property("cases", tried)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_power_cut_at_any_operation_breaks_no_promise(record_property):
+    """A slice of all points, another at each commit."""
+    cuts = list(points.every(POINTS_APART, first_seed() // 1000 % POINTS_APART))
+    for point in cuts:
+        replay, violations, _ = try_point(point)
+        assert not violations, f"PYTHONPATH=tests {replay}"
+    assert len(points.SCRIPTS) >= 12
+    record_property("cases", len(cuts))

@@ -1,0 +1,152 @@
+"""Looks for a violation until the time is over: every crash point first, then seed after seed.
+
+`PYTHONPATH=tests python -m sim.search --seconds 30 --every 50` prints how far it came, and exits
+with 1 after the first violation, with the line that replays it. `--every N` takes each Nth crash
+point and one tail of five; 1 takes all of both, 0 none.
+"""
+
+# ruff: noqa: T201 (it prints what it finds)
+
+import argparse
+import functools
+import hashlib
+import itertools
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from sim import points, scenario
+
+ROOT = Path(__file__).parents[2]
+AGAIN = 20  # each such seed is played twice (I10)
+REPORT_SECONDS = 10
+HANG_SECONDS = 30
+
+
+def first_seed():
+    """Derive a seed from the commit, or from the modules where there is no git."""
+    return int(commit()[:6], 16) * 1000
+
+
+@functools.cache
+def commit():
+    """Return the commit, or what stands for it."""
+    asked = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "HEAD"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if asked.returncode == 0:
+        return asked.stdout.strip()
+    modules = sorted((ROOT / "sinkd").rglob("*.py"))
+    return hashlib.sha256(b"".join(module.read_bytes() for module in modules)).hexdigest()
+
+
+def try_seed(seed):
+    """Play a seed, some of them twice; return (replay, violations, what was done)."""
+    played = _played(seed)
+    violations = played.violations
+    if seed % AGAIN == 0 and _played(seed).trace != played.trace:
+        violations = [*violations, f"I10: seed {seed} went two ways"]
+    done = played.did + Counter(seeds=1, seconds=int(played.seconds))
+    return f"python -m sim.scenario {seed}", violations, done
+
+
+def _played(seed):
+    directory = scenario.in_memory()
+    try:
+        return scenario.play(seed, directory)
+    finally:
+        shutil.rmtree(directory)
+
+
+def try_point(point):
+    """Cut the power at one point of a script; return the same as `try_seed`."""
+    violations = points.cut(point)
+    return f"python -m sim.points {' '.join(map(str, point))}", violations, Counter(points=1)
+
+
+def _try(work):
+    kind, what = work
+    signal.alarm(HANG_SECONDS)
+    try:
+        return try_point(what) if kind == "point" else try_seed(what)
+    except (Exception, HangError) as error:  # noqa: BLE001 (whatever it is, it is found)
+        return f"sim: {work}", [f"bug: {error!r}"], Counter()
+    finally:
+        signal.alarm(0)
+
+
+class HangError(KeyboardInterrupt):
+    """A try took far too long; asyncio lets nothing but an interrupt through."""
+
+
+def _hang(*_):
+    raise HangError
+
+
+def _begin():
+    signal.signal(signal.SIGALRM, _hang)
+    logging.getLogger("asyncio").disabled = True
+
+
+def search(works, seconds, workers):
+    """Try one after another until a violation or the end of the time; yield (elapsed, *result)."""
+    began = time.monotonic()
+    with multiprocessing.get_context("fork").Pool(workers, _begin) as pool:
+        window = [pool.apply_async(_try, (each,)) for each in itertools.islice(works, 2 * workers)]
+        while window:
+            result = window.pop(0).get()
+            elapsed = time.monotonic() - began
+            yield elapsed, *result
+            if elapsed < seconds:
+                window += [pool.apply_async(_try, (each,)) for each in itertools.islice(works, 1)]
+
+
+def summary(total, first):
+    """Say how far a search came."""
+    seeds = f"seeds {first} to {first + total['seeds'] - 1}, " if total["seeds"] else ""
+    crashes = total["crash"] + total["cut"] + total["points"]
+    return (
+        f"{seeds}{total['seeds']} runs, {total['points']} crash points, {crashes} crashes, "
+        f"{total['forward'] + total['back']} clock steps, {total['seconds'] / 3600:.0f} virtual hours"
+    )
+
+
+def main(arguments):
+    """Search as the command line says; return 1 after a violation."""
+    parser = argparse.ArgumentParser(prog="python -m sim.search")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--first", type=int, default=first_seed())
+    parser.add_argument("--every", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    asked = parser.parse_args(arguments)
+    cuts = points.every(asked.every) if asked.every else ()
+    works = itertools.chain(
+        (("point", each) for each in cuts),
+        (("seed", each) for each in itertools.count(asked.first)),
+    )
+    total, said = Counter(), 0.0
+    for elapsed, replay, violations, did in search(works, asked.seconds, asked.workers):
+        total += did
+        if violations:
+            print(f"\nVIOLATION at commit {commit()}", *violations[:10], sep="\n  ")
+            print(f"replay: PYTHONPATH=tests {replay}\n{summary(total, asked.first)}")
+            return 1
+        if elapsed - said > REPORT_SECONDS:
+            said = elapsed
+            print(f"{elapsed:6.0f} s  {summary(total, asked.first)}", flush=True)
+    print(f"commit {commit()[:12]}: {summary(total, asked.first)}, 0 violations")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
