@@ -12,7 +12,8 @@ from pydantic_core import to_json
 from sinkd import answers, schedule
 from sinkd.audit import Answers, Audit, LastSign, Slots, audit
 from sinkd.clock import SystemClock
-from sinkd.commands.evidence import (
+from sinkd.commands.jobs import instants
+from sinkd.evidence import (
     begins_at,
     is_alive,
     newest,
@@ -20,7 +21,6 @@ from sinkd.commands.evidence import (
     read_journal,
     read_revision,
 )
-from sinkd.commands.jobs import instants
 from sinkd.history import History
 from sinkd.instant import MINUTE, duration_text, minute_text, rfc3339
 from sinkd.journal import Replay

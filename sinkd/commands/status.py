@@ -14,8 +14,8 @@ from pydantic_core import to_json
 from sinkd import control
 from sinkd.answers import Jobs, Refused, Status
 from sinkd.clock import SystemClock
-from sinkd.commands.evidence import is_alive, read_events, read_journal, read_revision
 from sinkd.errors import SinkdError
+from sinkd.evidence import is_alive, read_events, read_journal, read_revision
 from sinkd.history import History
 from sinkd.instant import duration_text, parse_rfc3339, rfc3339
 from sinkd.record import ConfigAccepted, Event, Started

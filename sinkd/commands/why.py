@@ -10,23 +10,16 @@ from pydantic_core import to_json
 from sinkd import source
 from sinkd.answers import Why
 from sinkd.clock import SystemClock
-from sinkd.commands.evidence import (
-    begins_at,
-    is_alive,
-    read_events,
-    read_journal,
-    read_revision,
-)
 from sinkd.commands.jobs import check_names, instants
 from sinkd.errors import UsageError
-from sinkd.history import History, is_run, overlaps, parse
-from sinkd.instant import MINUTE, parse_rfc3339, rfc3339
-from sinkd.record import Event, Run
+from sinkd.evidence import Evidence, is_alive
+from sinkd.history import History
+from sinkd.instant import MINUTE, rfc3339
+from sinkd.record import Event
 from sinkd.schedule import zone_of
 from sinkd.spec import Spec
 from sinkd.terminal import escape, show
-from sinkd.timeline import Timeline, timeline
-from sinkd.why import Answer, Known, explain, reach, slot_text
+from sinkd.why import Answer, explain, slot_text
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -43,52 +36,19 @@ def run_command(
     """Print what became of the job at that minute. `now` is the clock's if None."""
     now = SystemClock().wall() if now is None else now
     history = History(settings.data_dir)
-    alive = is_alive(settings.data_dir)
-    replay = read_journal(settings.data_dir)
-    events = read_events(history)
-    found = timeline(events)
-    if start := begins_at(settings.data_dir, events):
-        found.begin_with(start)
-    specs: dict[str, Spec | None] = {}
-    newest = _read(settings, found, now, specs)
-    _check_name(settings, job, history, newest, events)
+    evidence = Evidence(history, now, alive=is_alive(settings.data_dir))
+    newest = evidence.spec(now)
+    _check_name(settings, job, history, newest, evidence.events)
     known_job = newest.jobs.get(job) if newest else None
     zone = zone_of(known_job.schedule) if known_job else "UTC"
     slots = [int(instant // MINUTE) * MINUTE for instant in instants(time, now, zone)]
-    for slot in slots:
-        _read(settings, found, slot, specs)
-    state = replay.states.get(job) if replay else None
-    known = Known(
-        job=job,
-        now=now,
-        alive=alive,
-        found=found,
-        events=events,
-        specs=specs,
-        runs=_lines(history, job, slots),
-        begins_at=start.at if start else _first_instant(history, events),
-        settled=state.decided if state else None,
-        open=state.open.run_id if state and state.open else None,
-        seen=replay.alive_at if replay else None,
-    )
+    known = evidence.known(job, slots)
     answers = [explain(known, slot) for slot in slots]
     if output_format == "json":
         click.echo(to_json(_as_json(job, answers), indent=2))
     else:
         show(_text(job, zone, answers), color=settings.use_color(sys.stdout))
     return 0
-
-
-def _read(
-    settings: "Settings", found: Timeline, slot: float, specs: dict[str, Spec | None]
-) -> Spec | None:
-    """Read the configuration in force at an instant into `specs`, once."""
-    accepted = found.in_force(slot)
-    if accepted is None:
-        return None
-    if accepted.config not in specs:
-        specs[accepted.config] = read_revision(settings.data_dir, accepted.revision)
-    return specs[accepted.config]
 
 
 def _check_name(
@@ -108,25 +68,6 @@ def _check_name(
         pass
     names.update(run["job"] for run in history.runs())
     check_names([job], names, "the run log or the jobs file")
-
-
-def _lines(history: History, job: str, slots: Sequence[int]) -> list[Run]:
-    """Return the lines of a job around these slots; only its own are parsed."""
-    found = []
-    since, until = reach(slots[0])[0], reach(slots[-1])[1]
-    for line in history.lines("runs"):
-        if job.encode() in line:
-            run = parse(line)
-            if is_run(run) and run["job"] == job and overlaps(run, since, until):
-                found.append(run)
-    return found
-
-
-def _first_instant(history: History, events: Sequence[Event]) -> float | None:
-    """Return when the log begins; None when it is empty."""
-    first = next(history.runs(), None)
-    texts = [event["at"] for event in events[:1]] + ([first["scheduled_at"]] if first else [])
-    return min(map(parse_rfc3339, texts), default=None)
 
 
 def _as_json(job: str, answers: Sequence[Answer]) -> Why:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -19,6 +19,8 @@ from sinkd.web.view import row_of, runs_of, state_of
 
 if TYPE_CHECKING:
     from sinkd.web.site import Site
+
+Metrics: TypeAlias = Callable[[str], tuple[bytes, str]]  # of an Accept header: body, content type
 
 _SLICE_SECONDS: Final = 0.003
 _COLORS: Final[Mapping[str, str]] = {

@@ -1,6 +1,5 @@
 """The HTTP application: which path is answered by what."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -16,14 +15,12 @@ from sinkd.web.pages import Pages
 from sinkd.web.stream import Stream
 
 if TYPE_CHECKING:
-    from sinkd.daemon import Daemon
     from sinkd.web.site import Site
 
 
-def create_app(site: "Site", daemon: "Daemon", data_dir: Path, source: str) -> ASGIApp:
-    """Return the application over a daemon that began with a spec from `source`."""
-    look = Look(site.feed, daemon, data_dir, source)
-    pages, api, stream = Pages(look), Api(site, look), Stream(site.feed)
+def create_app(site: "Site", look: Look) -> ASGIApp:
+    """Return the application over a daemon."""
+    pages, api, stream = Pages(look), Api(site, look), Stream(look.feed)
     app = Starlette(
         routes=[
             Route("/", pages.status),

@@ -6,17 +6,16 @@ a change holds no buffer, only the `seq` up to which it knows.
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from pydantic_core import from_json
 
 from sinkd import sealed
-from sinkd.history import is_event, is_run
+from sinkd.history import History, is_event, is_run
 from sinkd.overview import Overview
 from sinkd.record import Event, Run
 from sinkd.report import Summary
-from sinkd.web.gently import GentleHistory
+from sinkd.web.gently import Reader
 
 _COALESCE_SECONDS: Final = 1.0
 
@@ -39,9 +38,9 @@ class Feed:
             self._held.append((record, line))
         self._wake()
 
-    async def fill(self, data_dir: Path) -> None:
+    async def fill(self, reader: Reader) -> None:
         """Take in what the log holds from before; the loop goes on meanwhile."""
-        overview = await asyncio.to_thread(read, data_dir)
+        overview = await reader.ask(read)
         for record, line in self._held:
             _add(overview, record, line)
         self.overview, self.is_complete, self._held = overview, True, []
@@ -75,10 +74,9 @@ class Feed:
                 waiting.set_result(None)
 
 
-def read(data_dir: Path) -> Overview:
+def read(history: History) -> Overview:
     """Return the overview of a log as it is now."""
     overview = Overview()
-    history = GentleHistory(data_dir)
     for line, run in history.entries("runs"):
         overview.add_run(run, line)
     older = Summary(0)

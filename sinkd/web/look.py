@@ -1,23 +1,28 @@
 """What pages and API ask the daemon: how it is, its jobs, the text of the file that it runs."""
 
-import asyncio
 import errno
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sinkd import revisions
 from sinkd.answers import Jobs, Paused, Refused, Status
+from sinkd.evidence import Evidence
+from sinkd.history import History, is_run, parse
 from sinkd.instant import rfc3339
 from sinkd.overview import Overview
+from sinkd.record import Run
+from sinkd.report import tidy
 from sinkd.spec import Job, Spec
 from sinkd.state import Pause
 from sinkd.web.feed import Feed
-from sinkd.web.view import pauses
+from sinkd.web.gently import Reader
+from sinkd.web.listing import Listing
+from sinkd.web.view import pauses, runs_of
+from sinkd.why import Answer, explain
 
 if TYPE_CHECKING:
     from sinkd.daemon import Daemon
@@ -31,11 +36,12 @@ class Look:
 
     feed: Feed
     daemon: "Daemon"
+    reader: Reader
     data_dir: Path
     source: str
     _missed: list[str] = field(default_factory=list)
     _missed_at: float = -math.inf
-    _text: tuple[str, str] = ("", "")
+    _listing: Listing | None = None
 
     @property
     def overview(self) -> Overview:
@@ -89,12 +95,40 @@ class Look:
         ]
 
     async def text(self) -> str:
-        """Return the text of the jobs file that runs; FileNotFoundError when it is lost."""
+        """Return the text of the jobs file that runs; OSError when it is lost."""
+        return (await self._file()).text
+
+    async def listing(self, job: str) -> Sequence[tuple[int, str]]:
+        """Return a job's own lines in the file with their numbers, none when the file is lost."""
+        try:
+            return (await self._file()).lines(job)
+        except OSError:
+            return ()
+
+    async def run(self, run_id: str) -> Run | None:
+        """Return the record of a run, whether it is kept in memory or in the log alone."""
+        for run in runs_of(self.overview, run_id.partition("@")[0]):
+            if run["run_id"] == run_id:
+                return run
+        return await self.reader.ask(lambda history: _find(history, run_id))
+
+    async def why(self, job: str, slots: Sequence[int]) -> list[Answer]:
+        """Explain minutes of a job from the files."""
+        now, specs = self.now, {self.spec.config: self.spec}
+
+        def explained(history: History) -> list[Answer]:
+            known = Evidence(history, now, alive=True, specs=specs).known(job, slots)
+            return [explain(known, slot) for slot in slots]
+
+        return await self.reader.ask(explained)
+
+    async def _file(self) -> Listing:
         revision = self.spec.revision
-        if self._text[0] != revision:
-            data = await asyncio.to_thread(revisions.read_revision, self.data_dir, revision)
-            self._text = revision, data.decode("utf-8-sig")
-        return self._text[1]
+        if self._listing is None or self._listing.revision != revision:
+            self._listing = await self.reader.ask(
+                lambda history: Listing.read(history.data_dir, revision)
+            )
+        return self._listing
 
     def _missing(self) -> list[str]:
         """Return the references that cannot be resolved: those known to be, but those there again.
@@ -140,3 +174,12 @@ class Look:
             "problems": event["problems"],
             "total": event["total"],
         }
+
+
+def _find(history: History, run_id: str) -> Run | None:
+    """Look for a run in the log, newest first; only lines that name it are parsed."""
+    named = run_id.encode()
+    for line in history.lines("runs", backwards=True):
+        if named in line and is_run(run := parse(line)) and run["run_id"] == run_id:
+            return tidy(run)
+    return None

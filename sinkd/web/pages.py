@@ -4,6 +4,7 @@ import asyncio
 import re
 import time as clocks
 from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,17 +15,33 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 
 from sinkd import __version__, load, pictures
-from sinkd.instant import DAY, duration_text, minute_text, parse_rfc3339, rfc3339
-from sinkd.schedule import describe
+from sinkd.instant import DAY, MINUTE, duration_text, minute_text, parse_rfc3339, rfc3339
+from sinkd.report import REASON_WORDS
+from sinkd.schedule import describe, slots, zone_of
 from sinkd.spec import Job
 from sinkd.standing import problems
 from sinkd.web.look import Look
-from sinkd.web.view import MARKS, ORDER, WORDS, Filter, card, in_order, state_of
+from sinkd.web.view import (
+    MARKS,
+    ORDER,
+    WORDS,
+    Card,
+    Filter,
+    card,
+    in_order,
+    runs_of,
+    state_of,
+)
+from sinkd.when import parse_time
+from sinkd.why import slot_text
 
 _SLICE_SECONDS: Final = 0.003  # how long a page may keep the daemon's loop
 _PIECE: Final = 64 * 1024
 _ROWS: Final = 100  # that a script may ask for at once
 _LABELS: Final = 200
+_UPCOMING: Final = 5
+_RUN_ID_LIMIT: Final = 120
+_TIME_LIMIT: Final = 100
 
 
 class _Known(NamedTuple):
@@ -67,17 +84,53 @@ class Pages:
             return self._page("rows.html", values)
         return self._page("status.html", values | self._figures(now))
 
-    async def job(self, _: Request) -> Response:
+    async def job(self, request: Request) -> Response:
         """Show one job: its runs, their durations, what comes next, why, and its own YAML."""
-        raise HTTPException(404)
+        look, now = self._look, self._look.now
+        job = self._job(request.path_params["name"])
+        runs = runs_of(look.overview, job.name)
+        drawn = card(look.daemon, look.overview, job, now)
+        values = self._common(now) | {
+            "job": job,
+            "card": drawn,
+            "runs": runs,
+            "upcoming": _upcoming(drawn, now),
+            "listing": await look.listing(job.name),
+            "seq": look.overview.newest,
+            "is_complete": look.feed.is_complete,
+        }
+        return self._page("job.html", values)
 
-    async def run(self, _: Request) -> Response:
-        """Show one run."""
-        raise HTTPException(404)
+    async def run(self, request: Request) -> Response:
+        """Show one run: every field of its record."""
+        run_id = request.path_params["run_id"]
+        run = await self._look.run(run_id) if len(run_id) <= _RUN_ID_LIMIT else None
+        if run is None:
+            job, _, at = run_id[:_RUN_ID_LIMIT].partition("@")
+            told = f"No line of the log has the run {run_id[:_RUN_ID_LIMIT]!a}."
+            if self._look.job(job) and at:
+                told += " The page of its job says why."
+            raise HTTPException(404, told)
+        return self._page("run.html", self._common(self._look.now) | {"run": run})
 
-    async def why(self, _: Request) -> Response:
+    async def why(self, request: Request) -> Response:
         """Explain one minute of a job."""
-        raise HTTPException(404)
+        asked = request.query_params
+        job, text = self._job(asked.get("job", "")), asked.get("time", "")[:_TIME_LIMIT].strip()
+        zone, now = zone_of(job.schedule), self._look.now
+        try:
+            instants = parse_time(text, now, zone)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        slots = [int(instant // MINUTE) * MINUTE for instant in instants]
+        answers = await self._look.why(job.name, slots)
+        values = {"job": job, "time": text, "zone": zone, "answers": answers}
+        return self._page("why.html", self._common(now) | values)
+
+    def _job(self, name: str) -> Job:
+        if job := self._look.job(name):
+            return job
+        raise HTTPException(404, f"No job is named {name[:_TIME_LIMIT]!a}.")
 
     async def problem(self, request: Request, error: Exception) -> Response:
         """Answer an error: a page to a browser, a line to a program."""
@@ -148,6 +201,15 @@ class Pages:
         return StreamingResponse(_pieces(text), status_code, media_type="text/html")
 
 
+def _upcoming(drawn: Card, now: float) -> list[tuple[int, bool]]:
+    """Return the next five slots, and of each whether it is in a pause."""
+    job, pause = drawn.row.job, drawn.row.pause
+    if job is None or not job.enabled:
+        return []
+    coming = islice(slots(job.schedule, now), _UPCOMING)
+    return [(slot, bool(pause and slot < pause.until)) for slot in coming]
+
+
 async def _pieces(text: str) -> AsyncIterator[str]:
     """Yield a long page piece by piece: a slow client must not make the daemon hold it all."""
     for start in range(0, len(text), _PIECE):
@@ -174,6 +236,8 @@ def _environment() -> Environment:
         "version": __version__,
         "pictures": pictures,
         "describe": describe,
+        "zone_of": zone_of,
+        "slot_text": slot_text,
     }
     environment.filters |= {
         "stamp": _stamp,
@@ -183,6 +247,7 @@ def _environment() -> Environment:
         "instant": _instant,
         "answer": _answer,
         "code": _code,
+        "details": _details,
     }
     return environment
 
@@ -205,6 +270,19 @@ def _clock(at: str | float, now: float) -> str:
     instant = _instant(at)
     text = minute_text(int(instant))[:16].replace("T", " ")
     return text[11:] if abs(now - instant) < DAY else text
+
+
+def _details(run: Mapping[str, Any]) -> str:
+    """Return what else a record says: by hand or late, how many slots, why, the error."""
+    count = run.get("count", 1)
+    parts = [
+        {"manual": "by hand", "catch_up": "caught up"}.get(run.get("trigger", ""), ""),
+        f"{count:,} slots to {_stamp(run['last_scheduled_at'])}" if count > 1 else "",
+        REASON_WORDS.get(run.get("reason", ""), ""),
+        run.get("error", ""),
+        f"blocked by {run['blocked_by']}" if "blocked_by" in run else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _code(text: str) -> Markup:

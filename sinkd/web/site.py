@@ -8,21 +8,23 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from sinkd.errors import UsageError
+from sinkd.web.api import Metrics
+from sinkd.web.app import create_app
 from sinkd.web.feed import Feed
+from sinkd.web.gently import Reader, StoppedError
 from sinkd.web.guard import Access, host_name
+from sinkd.web.look import Look
 from sinkd.web.server import Address, address_text, listen, parse_address, serving
 
 if TYPE_CHECKING:
     from sinkd.daemon import Daemon
-
-Metrics: TypeAlias = Callable[[str], tuple[bytes, str]]  # of an Accept header: body, content type
 
 _ALIVE_SECONDS: Final = 10.0
 _TOKEN_LIMIT: Final = 4096
@@ -55,17 +57,18 @@ class Site:
     @asynccontextmanager
     async def serving(self, daemon: "Daemon", data_dir: Path, source: str) -> AsyncIterator[None]:
         """Serve the pages of a daemon, begun from `source`, while the block runs."""
-        from sinkd.web.app import create_app
-
-        filling = asyncio.create_task(self.feed.fill(data_dir))
-        app = create_app(self, daemon, data_dir, source)
+        past, questions = Reader(data_dir), Reader(data_dir)
+        filling = asyncio.create_task(self.feed.fill(past))
+        app = create_app(self, Look(self.feed, daemon, questions, data_dir, source))
         async with serving(app, self.listening):
             try:
                 yield
             finally:
-                filling.cancel()
+                past.stop()
+                questions.stop()
                 self.feed.close()
-        with contextlib.suppress(asyncio.CancelledError):
+        filling.cancel()
+        with contextlib.suppress(asyncio.CancelledError, StoppedError):
             await filling
 
 
