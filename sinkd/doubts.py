@@ -14,7 +14,7 @@ from sinkd.document import Location
 from sinkd.findings import Findings
 from sinkd.instant import MINUTE
 from sinkd.redaction import is_credential
-from sinkd.rules import jobs, mapping
+from sinkd.rules import jobs, mapping, notify
 
 _MINUTES_OF_A_DAY: Final = 1440
 _HOSTS_SHOWN: Final = 3
@@ -55,6 +55,9 @@ def check(findings: Findings) -> None:
         _check_header_secrets(findings, (*location, "request"), request)
         _check_body_secrets(findings, (*location, "request", "body"), request.get("body"))
         _check_content_type(findings, (*location, "request"), request, defaults)
+    for location, to in notify(data):
+        _check_url(findings, (*location, "url"), to.get("url"))
+        _check_header_secrets(findings, location, to)
     _check_default_headers(findings, defaults, listed)
 
 

@@ -14,6 +14,7 @@ from sinkd import grammar
 
 JOBS_LIMIT: Final = 50_000
 LABELS_LIMIT: Final = 8
+NOTIFY_LIMIT: Final = 8
 BOUNDS: Final = {
     "interval_minutes": (1, 1440),
     "start_minute": (0, 59),
@@ -28,6 +29,7 @@ _OPEN = ConfigDict(
 )
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+On = Literal["failure", "recovery", "config_refused"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 TimeOfDay = Annotated[str, Field(pattern=grammar.TIME_OF_DAY)]
 LabelKey = Annotated[str, Field(pattern=grammar.LABEL_KEY)]
@@ -224,6 +226,36 @@ class Job(TypedDict, total=False):
 
 
 @with_config(_STRICT)
+class Notify(TypedDict, total=False):
+    """Where to tell of jobs that fail and recover, and of refused files: one POST of JSON each."""
+
+    url: Required[
+        Annotated[
+            str,
+            Field(
+                max_length=grammar.URL_LIMIT_CHARACTERS,
+                pattern="^https?://",
+                description="As a job's. What is told is "
+                "`{text, on, job, run}` or `{text, on, event}`.",
+                examples=["https://hooks.slack.com/services/T0/B0/${env:SLACK_TOKEN}"],
+            ),
+        ]
+    ]
+    headers: Annotated[dict[HeaderName, str], HEADERS]
+    signing_secret: SigningSecret
+    on: Annotated[
+        list[On],
+        Field(
+            min_length=1,
+            max_length=3,
+            description="What to tell of: a slot that was not answered by success after one that "
+            "was, the reverse, a jobs file that was refused. Default: all three.",
+            examples=[["failure", "recovery"]],
+        ),
+    ]
+
+
+@with_config(_STRICT)
 class DefaultRequest(TypedDict, total=False):
     """What `defaults` may say about requests."""
 
@@ -249,6 +281,14 @@ class JobsFile(TypedDict, total=False):
 
     version: Required[Annotated[Literal[1], Field(description="Format version.", examples=[1])]]
     defaults: Defaults
+    notify: Annotated[
+        list[Notify],
+        Field(
+            max_length=NOTIFY_LIMIT,
+            description="Who is told when a job fails or recovers, or a file is refused.",
+            examples=[[{"url": "https://ntfy.sh/${env:NTFY_TOPIC}", "on": ["failure"]}]],
+        ),
+    ]
     jobs: Required[
         Annotated[
             list[Job],

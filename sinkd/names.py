@@ -14,7 +14,7 @@ from sinkd import cron
 from sinkd.diagnostics import Edit, Related, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
-from sinkd.jobsfile import DefaultRequest, Defaults, Job, JobsFile, Request, Schedule
+from sinkd.jobsfile import DefaultRequest, Defaults, Job, JobsFile, Notify, Request, Schedule
 
 _CRON: Final = frozenset(
     {"cron", "crontab", "cron_schedule", "cron_expression", "schedule_expression"}
@@ -26,6 +26,7 @@ _OTHER_WORDS: Final = {
     "http": "request", "http_request": "request", "http_target": "request",
     "tz": "timezone", "time_zone": "timezone", "time": "at", "times": "at",
     "weekdays": "days", "weekday": "days", "day": "days", "day_of_week": "days",
+    "notifications": "notify", "alerts": "notify", "events": "on",
     "secret": "signing_secret", "webhook_secret": "signing_secret", "when": "schedule",
 }  # fmt: skip
 _OTHER_WORDS_AND_UNITS: Final = {
@@ -88,6 +89,8 @@ def fields(location: Location) -> tuple[str, ...]:
             model = DefaultRequest
         case ["jobs", _]:
             model = Job
+        case ["notify", _]:
+            model = Notify
         case [*_, "schedule"]:
             model = Schedule
         case _:
@@ -224,6 +227,8 @@ def _explain_unknown(
             where = "in a jobs file"
         case ["jobs", int()]:
             where = "in a job"
+        case ["notify", int()]:
+            where = "in an item of `notify`"
         case _:
             where = f"in `{mapping[-1]}`"
     message = f"unknown field {quoted(key)} {where}"
@@ -280,8 +285,9 @@ def _explain_missing(findings: Findings, location: Location) -> None:
         case ["jobs", int()] if isinstance(name, str):
             message = f"job {quoted(name)} has no `{field}`"
             findings.add("SNK102", (*mapping, "name"), message, label)
-        case [] | ["jobs", int()]:
-            owner = f"job {int(mapping[1]) + 1}" if mapping else "the file"
+        case [] | ["jobs" | "notify", int()]:
+            words = {"jobs": "job", "notify": "item"}
+            owner = f"{words[str(mapping[0])]} {int(mapping[1]) + 1}" if mapping else "the file"
             first = next(iter(findings.value(mapping)), None)
             place = mapping if first is None else (*mapping, first)
             findings.add("SNK102", place, f"{owner} has no `{field}`", label, key=True)

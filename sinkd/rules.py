@@ -16,7 +16,7 @@ from sinkd import grammar
 from sinkd.diagnostics import Edit, Related, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
-from sinkd.jobsfile import BODY_LIMIT_BYTES, LABELS_LIMIT, is_ignored, merged
+from sinkd.jobsfile import BODY_LIMIT_BYTES, LABELS_LIMIT, NOTIFY_LIMIT, is_ignored, merged
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _FOUR_DIGITS: Final = re.compile(r"[0-9]{2}:[0-9]{2}")
@@ -38,6 +38,11 @@ def check(findings: Findings) -> None:
         _check_signing(findings, location, job)
         _check_capture(findings, location, job)
         _check_labels(findings, location, job, defaults)
+    for location, to in notify(data):
+        _check_address(findings, location, to)
+        signed = to.get("signing_secret") is not None
+        _check_headers(findings, location, to, signed=signed)
+        _check_signing(findings, location, to)
     _check_integers(findings)
 
 
@@ -51,6 +56,13 @@ def jobs(data: dict[str, Any]) -> list[tuple[Location, dict[str, Any]]]:
     found = data.get("jobs")
     items = found if isinstance(found, list) else []
     return [(("jobs", number), job) for number, job in enumerate(items) if isinstance(job, dict)]
+
+
+def notify(data: dict[str, Any]) -> list[tuple[Location, dict[str, Any]]]:
+    """Return the items of `notify` that are mappings, with their places."""
+    found = data.get("notify")
+    items = found[:NOTIFY_LIMIT] if isinstance(found, list) else []
+    return [(("notify", number), to) for number, to in enumerate(items) if isinstance(to, dict)]
 
 
 def _check_defaults(findings: Findings, defaults: dict[str, Any]) -> None:
@@ -182,12 +194,16 @@ def _check_request(
 ) -> None:
     location = (*job, "request")
     request = mapping(data.get("request"))
-    if isinstance(url := request.get("url"), str) and (flaw := grammar.url_flaw(url)):
-        findings.add_flaw("SNK106", (*location, "url"), flaw)
+    _check_address(findings, location, request)
     signed = data.get("signing_secret", defaults.get("signing_secret")) is not None
     _check_headers(findings, location, request, signed=signed)
     if "body" in request:
         _check_body(findings, (*location, "body"), request)
+
+
+def _check_address(findings: Findings, location: Location, request: dict[str, Any]) -> None:
+    if isinstance(url := request.get("url"), str) and (flaw := grammar.url_flaw(url)):
+        findings.add_flaw("SNK106", (*location, "url"), flaw)
 
 
 def _check_headers(
@@ -212,11 +228,12 @@ def _check_body(findings: Findings, place: Location, request: dict[str, Any]) ->
     if isinstance(method, str) and method in _BODILESS:
         message = f"a {method} request has no body"
         findings.add("SNK116", place, message, "remove it, or use `POST`", key=True)
-    _check_json(findings, place, body)
     size = len(body.encode() if isinstance(body, str) else to_json(body))
     if size > BODY_LIMIT_BYTES:
         message = "the body is larger than 1 MiB"
         findings.add("SNK116", place, message, f"{size:,} bytes as sent", key=True)
+        return  # megabytes of references are not read
+    _check_json(findings, place, body)
 
 
 def _check_json(findings: Findings, place: Location, value: Any) -> None:  # noqa: ANN401

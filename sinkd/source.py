@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from sinkd import crowds, doubts, jobsfile, rules, shape
 from sinkd import document as documents
@@ -25,12 +25,13 @@ from sinkd.document import Document
 from sinkd.errors import UsageError
 from sinkd.findings import Findings
 from sinkd.instant import MINUTE
-from sinkd.jobsfile import JobsFile, merged
+from sinkd.jobsfile import JobsFile, On, merged
 from sinkd.spec import (
     WEEKDAYS,
     Daily,
     Interval,
     Job,
+    Notify,
     Request,
     Schedule,
     Spec,
@@ -206,7 +207,17 @@ def problems(diagnostics: Iterable[Diagnostic]) -> "list[Problem]":
 
 def _spec(file: JobsFile, revision: str) -> Spec:
     defaults = file.get("defaults", {})
-    return Spec({job["name"]: _job(job, defaults) for job in file["jobs"]}, revision)
+    jobs = {job["name"]: _job(job, defaults) for job in file["jobs"]}
+    return Spec(jobs, revision, tuple(map(_notify, file.get("notify", ()))))
+
+
+def _notify(to: jobsfile.Notify) -> Notify:
+    return Notify(
+        url=to["url"],
+        on=tuple(on for on in get_args(On) if on in to.get("on", get_args(On))),
+        headers=tuple(to.get("headers", {}).items()),
+        signing_secret=to.get("signing_secret"),
+    )
 
 
 def _job(job: jobsfile.Job, defaults: jobsfile.Defaults) -> Job:

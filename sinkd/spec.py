@@ -94,11 +94,34 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Where to tell of a job that fails or recovers, or of a refused file; references unresolved.
+
+    `on` holds what to tell of: `failure`, `recovery`, `config_refused`.
+    """
+
+    url: str
+    on: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...] = ()
+    signing_secret: str | None = None
+
+    def request(self, body: str | None = None) -> Request:
+        """Return the request that tells somebody."""
+        return Request(self.url, "POST", self.headers, body)
+
+    @property
+    def references(self) -> list[Reference]:
+        """All references that a notice needs."""
+        return self.request().references + references(self.signing_secret or "")
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One accepted jobs file: its jobs by name, in file order, and the SHA-256 of its bytes."""
 
     jobs: Mapping[str, Job]
     revision: str
+    notify: tuple[Notify, ...] = ()
 
     @property
     def config(self) -> str:

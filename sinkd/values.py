@@ -10,11 +10,12 @@ from typing import Any, Final, get_args
 from sinkd.diagnostics import Edit, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
-from sinkd.jobsfile import BOUNDS, Method
+from sinkd.jobsfile import BOUNDS, Method, On
 from sinkd.names import cron_label
 from sinkd.spec import WEEKDAYS
 
 _METHODS: Final = get_args(Method)
+_ON: Final = get_args(On)
 _BOOLEANS: Final = {
     **dict.fromkeys(("yes", "y", "on", "true", "1", "enabled", "active"), "true"),
     **dict.fromkeys(("no", "n", "off", "false", "0", "disabled", "inactive"), "false"),
@@ -46,6 +47,7 @@ _CLOCK: Final = re.compile(
 _COLLECTIONS: Final = {
     "": "write `version: 1` and `jobs:`",
     "jobs": "write a list: each job begins with `- name:`",
+    "notify": "write a list: each item begins with `- url:`",
     "schedule": "write `{interval_minutes: …}`, or `{at: …, timezone: …}`",
     "request": "write `{url: …}`",
     "headers": "write `Name: value`, a line each",
@@ -154,16 +156,17 @@ def _choice(findings: Findings, location: Location) -> None:
         fix = _replace(findings, location, "1") if one else None
         findings.add("SNK105", location, "`version` must be 1", label, fix=fix)
         return
-    days = "days" in location[-2:]
-    choices = WEEKDAYS if days else _METHODS
+    days, on = "days" in location[-2:], "on" in location[-2:]
+    choices = WEEKDAYS if days else _ON if on else _METHODS
+    what = "a day" if days else "what sinkd can tell of" if on else "a method"
     word = str(value).strip()[:_LETTERS_READ]
-    short = word.lower()[:3] if days else word.upper()
+    short = word.lower()[:3] if days else word.lower() if on else word.upper()
     close = difflib.get_close_matches(short, choices, 1)
     meant = short if short in choices else close[0] if close and not days else None
     findings.add(
         "SNK105",
         location,
-        f"{quoted(raw)} is not a day" if days else f"{quoted(raw)} is not a method",
+        f"{quoted(raw)} is not {what}",
         f"write `{meant}`" if meant else "one of " + ", ".join(f"`{name}`" for name in choices),
         fix=_replace(findings, location, meant) if meant else None,
     )
@@ -244,7 +247,7 @@ def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None
         return _meant_schedule(text, label)
     if name == "request":
         return label, f"{{url: {json.dumps(text)}}}"
-    if name in {"capture_headers", "days"}:
+    if name in {"capture_headers", "days", "on"}:
         return f"write `[{_list_of(text)}]`", f"[{_list_of(text)}]"
     return label, None
 

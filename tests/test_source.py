@@ -376,3 +376,17 @@ def test_no_bytes_raise_and_every_renderer_can_show_what_is_wrong(data):
         assert 1 <= found.span.line <= found.span.end_line <= lines
         assert found.span[:2] <= found.span[2:]
     assert (loaded.spec is None) == any(d.severity == "error" for d in loaded.diagnostics)
+
+
+def test_notify_says_whom_to_tell_and_of_what():
+    first, second = source.load((CORPUS / "good" / "notify.yaml").read_bytes()).spec.notify
+    assert (first.on, second.on) == (
+        ("failure", "recovery"),
+        ("failure", "recovery", "config_refused"),
+    )
+    assert first.headers == (("Authorization", "Bearer ${file:token}"),)
+    assert [str(each) for each in first.references] == [
+        "${env:TOKEN}",
+        "${file:token}",
+        "${env:KEY}",
+    ]

@@ -254,7 +254,7 @@ def test_an_annotation_of_github(text, expected):
 def test_properties_escape_more_than_messages():
     path = write("version: 1\njobs: []\n'100%, a:b': 1\n", "a,b:c%.yaml")
     assert shown("github", path).splitlines()[-1] == snapshot(
-        "::error file=a%2Cb%3Ac%25.yaml,line=3,endLine=3,col=1,endColumn=12,title=SNK101 unknown field `100%25%2C a%3Ab` in a jobs file::known here: `version`, `defaults`, `jobs`"
+        "::error file=a%2Cb%3Ac%25.yaml,line=3,endLine=3,col=1,endColumn=12,title=SNK101 unknown field `100%25%2C a%3Ab` in a jobs file::known here: `version`, `defaults`, `notify`, `jobs`"
     )
 
 
