@@ -102,7 +102,14 @@ def _without_credentials(line: str) -> str:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Yield the value as programs quote it: plain, base64, percent-encoded, JSON, `repr`."""
+    """Yield the value as programs quote it, and as they quote what is quoted."""
+    for form in {*_encodings(value), *_escapes(value)}:
+        yield form
+        yield from _escapes(form)
+
+
+def _encodings(value: str) -> Iterator[str]:
+    """Yield the value as it is, in base64, percent-encoded, as bytes."""
     data = value.encode(errors="surrogateescape")
     yield value
     yield printable(data)
@@ -111,7 +118,13 @@ def _forms(value: str) -> Iterator[str]:
     for encoded in (quote(value, safe=""), quote(value), quote_plus(value)):
         yield encoded
         yield re.sub("%..", lambda found: found[0].lower(), encoded)
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield repr(data)[2:-1]
-    yield repr(value)[1:-1]
+    yield repr(data + b"'\"")[2:-4]  # as inside a text with both quotes
+
+
+def _escapes(text: str) -> Iterator[str]:
+    """Yield the text as it stands in JSON and in a `repr`."""
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
+    yield repr(text + "'\"")[1:-4]

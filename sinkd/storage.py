@@ -146,6 +146,8 @@ class Storage:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, dir_fd=self._directory)
             os.chmod(name, DIRECTORY_MODE, dir_fd=self._directory)
+        if (self.path / name).is_symlink():
+            raise self._link(name)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
@@ -203,14 +205,16 @@ class Storage:
             return self._create(name, flags, mode)
         except OSError as error:
             if (self.path / name).is_symlink():
-                message = f"{self.path / name} is a symbolic link; sinkd writes to no links"
-                raise LogUnusableError(message) from error
+                raise self._link(name) from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             message = f"{self.path / name} is not a regular file; move it away"
             raise LogUnusableError(message)
         return descriptor
+
+    def _link(self, name: str) -> LogUnusableError:
+        return LogUnusableError(f"{self.path / name} is a symbolic link; sinkd writes to no links")
 
     def _create(self, name: str, flags: int, mode: int) -> int:
         """Make a file whose name is durable and whose mode does not depend on the umask."""
@@ -227,6 +231,8 @@ def is_locked(path: Path) -> bool:
 
     try:
         descriptor = os.open(path / LOCK, os.O_RDWR | _FLAGS)
+    except PermissionError:
+        return _is_listed(path / LOCK)
     except OSError:
         return False
     try:
@@ -237,6 +243,17 @@ def is_locked(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _is_listed(path: Path) -> bool:
+    """Say whether Linux lists a lock on a file that we may not open."""
+    try:
+        found = path.stat()
+        listed = Path("/proc/locks").read_text()
+    except OSError:
+        return False
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+    return f" {device}:{found.st_ino} " in listed
 
 
 def sync_file(descriptor: int) -> None:

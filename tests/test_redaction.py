@@ -34,6 +34,12 @@ FORMS = [
     lambda value: repr(value.encode())[2:-1],
     repr,
     lambda value: printable(value.encode()),
+    lambda value: repr(value.encode() + b"'\"")[2:-4],
+    lambda value: repr(repr(value.encode()))[3:-2],
+    lambda value: repr((value, value.encode())),
+    lambda value: json.dumps(json.dumps(value))[3:-3],
+    lambda value: repr(f"both ' and \" {value}"),
+    lambda value: json.dumps({"said": repr(value.encode())}),
 ]
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -24,6 +25,7 @@ import pytest
 
 WAIT_SECONDS = 60
 POLL_SECONDS = 0.02
+NOBODY = 65534
 
 
 def instant(text):
@@ -285,10 +287,12 @@ class Home:
         )
         return process
 
-    def command(self, *arguments):
+    def command(self, *arguments, prefix=()):
         """Run another command of sinkd to its end, at most for a minute."""
         options = {"cwd": self.path, "env": self._env(), "capture_output": True, "text": True}
-        return subprocess.run(self._sinkd(*arguments), timeout=60, check=False, **options)
+        return subprocess.run(
+            [*prefix, *self._sinkd(*arguments)], timeout=60, check=False, **options
+        )
 
     def runs(self):
         return self._lines("runs.jsonl")
@@ -344,6 +348,23 @@ def home(tmp_path):
     home = Home(tmp_path)
     yield home
     home.kill_all()
+
+
+@pytest.fixture
+def nobodys(home, program):
+    """A home that the user nobody may enter and write to, and what starts sinkd as that user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may start a process as another user")
+    as_nobody = [program("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    can_run = [*as_nobody, sys.executable, "-m", "sinkd", "--version"]
+    if subprocess.run(can_run, cwd="/", capture_output=True, check=False).returncode:
+        pytest.skip("the user nobody cannot run this Python")
+    path = Path(tempfile.mkdtemp(prefix="sinkd-nobody-"))
+    os.chown(path, NOBODY, NOBODY)
+    home.path, home.config, home.data_dir = path, path / "jobs.yaml", path / ".sinkd"
+    yield as_nobody
+    home.kill_all()
+    shutil.rmtree(path)
 
 
 @pytest.fixture
