@@ -10,12 +10,14 @@ import random
 import statistics
 import time
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
+from e2e.answered import answers, check_each_minute, due
 
 pytestmark = pytest.mark.e2e
 
+SOAK = [pytest.mark.soak, pytest.mark.timeout(900)]
 JOBS = {
     "each-15": {"interval_minutes": 15, "start_minute": 0},
     "each-30-at-5": {"interval_minutes": 30, "start_minute": 5},
@@ -35,30 +37,6 @@ IS_DUE = {
     "new-york-morning": lambda at: (at.hour, at.minute) == (13, 0),
     "each-minute": lambda _: True,
 }
-
-
-def due(since, until, is_due):
-    """Return (job, slot) of every slot after `since` and through `until`, RFC 3339 texts."""
-    at, end = (datetime.fromisoformat(each) for each in (since, until))
-    found = []
-    while (at := at.replace(second=0, microsecond=0) + timedelta(minutes=1)) <= end:
-        slot = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        found += [(name, slot) for name, is_at in is_due.items() if is_at(at)]
-    return found
-
-
-def answers(runs, slots):
-    """Count the records that answer each due slot; a range answers what has no record of its own."""
-    answered = Counter((run["job"], run["scheduled_at"]) for run in runs if "count" not in run)
-    single = set(answered)
-    for run in runs:
-        if "count" in run:
-            first, last = run["scheduled_at"], run["last_scheduled_at"]
-            of_job = [slot for slot in slots if slot[0] == run["job"] and first <= slot[1] <= last]
-            inside = [slot for slot in of_job if slot not in single]
-            assert len(inside) == run["count"], run
-            answered.update(inside)
-    return answered
 
 
 def steps(events):
@@ -220,14 +198,17 @@ def test_six_hours_over_the_change_to_summer_time(day):
 
 
 @pytest.mark.parametrize(
-    "kills", [12, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+    "kills",
+    [
+        20,
+        *(pytest.param(250, id=f"250, {half} half", marks=SOAK) for half in ("first", "second")),
+    ],
 )
 def test_whenever_it_is_killed_nothing_is_sent_twice_or_without_a_record(
     home, server, job, fast_clock, kills
 ):
     home.clock = fast_clock("2026-03-08T12:00:30Z", 20)
-    names = [f"poll-{number}" for number in range(20)]
-    home.declare(*(job(name, interval_minutes=1) for name in names))
+    home.declare(*(job(f"poll-{number}", interval_minutes=1) for number in range(20)))
     server.latency = 0.1  # so that a kill meets runs in flight
     process = home.run()
     for _ in range(kills):
@@ -237,14 +218,7 @@ def test_whenever_it_is_killed_nothing_is_sent_twice_or_without_a_record(
         process = home.start()
     home.wait_for(lambda: home.events("started")[-1]["pid"] == process.pid, "the last one runs")
     time.sleep(3)
+    asked = home.clock.now()
     assert process.stop() == 0
-    sent = Counter(request.headers["x-sinkd-run-id"] for request in server.requests)
-    recorded = Counter(run["run_id"] for run in home.runs() if "trigger" in run)
-    assert sent
-    assert not {run: times for run, times in sent.items() if times > 1}, "sent more than once"
-    assert {run: recorded[run] for run in sent if recorded[run] != 1} == {}, "not one record"
-    events = home.events()
-    slots = due(events[0]["at"], events[-1]["at"], dict.fromkeys(names, lambda _: True))
-    answered = answers(home.runs(), slots)
-    assert {slot: answered[slot] for slot in slots if answered[slot] != 1} == {}
-    assert set(answered) == set(slots)
+    assert server.requests
+    check_each_minute(home, server, asked)

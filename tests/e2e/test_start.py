@@ -2,17 +2,11 @@
 
 import hashlib
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.e2e
 
-NOBODY = 65534
 BROKEN = "version: 1\njobs:\n  - name: poll\n    schedule: {interval_minutes: 99999}\n"
 
 
@@ -160,23 +154,6 @@ def test_a_missing_secret_fails_its_job_alone_until_its_file_is_there(home, job,
 # --- another user -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def nobodys(home, program):
-    """A home that the user nobody may enter and write to, and what starts sinkd as that user."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may start a process as another user")
-    as_nobody = [program("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    can_run = [*as_nobody, sys.executable, "-m", "sinkd", "--version"]
-    if subprocess.run(can_run, cwd="/", capture_output=True, check=False).returncode:
-        pytest.skip("the user nobody cannot run this Python")
-    path = Path(tempfile.mkdtemp(prefix="sinkd-nobody-"))
-    os.chown(path, NOBODY, NOBODY)
-    home.path, home.config, home.data_dir = path, path / "jobs.yaml", path / ".sinkd"
-    yield as_nobody
-    home.kill_all()
-    shutil.rmtree(path)
-
-
 def test_a_file_that_another_user_may_not_read_ends_with_78(home, job, nobodys):
     home.declare(job("poll"))
     home.config.chmod(0o600)
@@ -197,4 +174,23 @@ def test_a_file_that_becomes_unreadable_is_refused_and_restored(home, job, nobod
     home.config.chmod(0o644)
     home.wait_for(lambda: home.events("config_restored"), "the file is restored")
     assert len(home.events("config_refused", "config_accepted")) == 2
+    assert process.stop() == 0
+
+
+def test_a_member_of_the_group_reads_beside_a_running_daemon_and_changes_nothing(
+    home, job, nobodys, program
+):
+    home.declare(job("poll"))
+    process = home.run(prefix=nobodys)
+    assert home.command("trigger", "poll").returncode == 0
+    home.path.chmod(0o750)
+    group = home.path.stat().st_gid
+    as_reader = [program("setpriv"), f"--reuid={group - 1}", f"--regid={group}", "--clear-groups"]
+    before = {path: path.stat().st_mtime_ns for path in home.data_dir.rglob("*.jsonl")}
+    for words in (["report"], ["tail"], ["why", "poll", "00:00"], ["audit"], ["status"]):
+        done = home.command(*words, prefix=as_reader)
+        assert done.stdout
+        assert "no daemon runs" not in done.stdout
+        assert not done.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
     assert process.stop() == 0

@@ -73,6 +73,43 @@ def test_a_second_signal_cuts_at_once(home, flying, number):
     assert (run["outcome"], run["reason"]) == ("interrupted", "shutdown")
 
 
+def test_a_stop_while_it_starts_leaves_nothing_half_done(home, job, server):
+    home.declare(job("poll"))
+    for seconds in (0.1, 0.4, 0.7, 1):
+        process = home.start()
+        time.sleep(seconds)
+        # Until sinkd has taken the signal over, it ends the process as it ends any other.
+        assert process.stop() in {0, -signal.SIGTERM}
+    assert home.run().stop() == 0
+    assert not server.requests
+    assert not home.runs()
+
+
+def test_a_stop_while_a_slot_waits_for_a_permit_leaves_it_to_the_next_start(
+    home, job, server, fast_clock
+):
+    home.clock = fast_clock("2026-03-08T12:50:00Z", 1)
+    home.declare(*(job(name, interval_minutes=15) for name in ("one", "two")))
+    assert home.run().stop() == 0
+    home.clock = fast_clock("2026-03-08T13:00:10Z", 1)
+    server.hold()
+    process = home.run("--max-in-flight", "1", "--drain-seconds", "1")
+    home.wait_for(lambda: server.requests, "one of them is in flight, the other waits")
+    assert process.stop() == 0
+    (cut,) = home.runs()
+    assert (cut["outcome"], cut["reason"]) == ("interrupted", "shutdown")
+    server.release()
+    process = home.run()
+    home.wait_for(lambda: len(home.runs()) == 2, "the other one")
+    assert process.stop() == 0
+    assert {(run["scheduled_at"], run["outcome"]) for run in home.runs()} == {
+        ("2026-03-08T13:00:00Z", "interrupted"),
+        ("2026-03-08T13:00:00Z", "success"),
+    }
+    assert {request.run[0] for request in server.requests} == {"one", "two"}
+    assert len(server.requests) == 2
+
+
 def test_a_lookup_that_hangs_does_not_delay_the_end(home, job):
     # The real thread of a real process hangs in it; only the resolver's library is a stand-in.
     (home.path / "sitecustomize.py").write_text(
