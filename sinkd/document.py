@@ -29,13 +29,14 @@ ENTRIES_LIMIT: Final = 1000  # of a mapping or list that is neither `jobs`, nor 
 PARTS_LIMIT: Final = 350_000  # a body of 1 MiB has hardly more
 PARTS_OF_A_JOB: Final = 93  # come on top for each job: 5,000,000 in a file of 50,000
 _PARTS_AT_ONCE: Final = 4096
+_KEY_REPEATED: Final = 60  # characters
 
 Location: TypeAlias = tuple[str | int, ...]
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the pure one where libyaml lacks
 _FORBIDDEN = re.compile(
     "([\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff])"
-    "\\1*"
+    "\\1{0,99}"
 )
 _WIDE = re.compile("[^\0]\0|\0{1,3}[^\0]")  # how an ASCII character begins in UTF-16 and UTF-32
 _CHARACTER_NAMES: Final = {
@@ -363,7 +364,10 @@ def _refuse_key(document: Document, node: int) -> None:
         return
     raw = document.raw(node)
     message = f"a key must be text: {quoted(raw)}"
-    fix = Edit(span, f'"{raw}"') if raw else None
+    if not raw or len(raw) > _KEY_REPEATED:
+        document.report(Diagnostic("SNK108", message, span, "write it in quotes"))
+        return
+    fix = Edit(span, f'"{raw}"')
     document.report(Diagnostic("SNK108", message, span, f'write `"{raw}"`', fix=fix))
 
 

@@ -6,11 +6,14 @@ A place is found wrong once: what follows from a first mistake is not said again
 import bisect
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sinkd.diagnostics import RULES, Diagnostic, Edit, Related, Severity, Span, harmless
 from sinkd.document import PROBLEMS_LIMIT, Document, Location
 from sinkd.grammar import Flaw
+
+_LABEL_LIMIT: Final = 500  # characters; a list of all fields of a job has half of them
+_FIX_LIMIT: Final = 64 * 1024
 
 
 class Findings:
@@ -78,10 +81,11 @@ class Findings:
                 self._wrong.add(whole[:2])
         self._errors += is_error
         self._warnings += not is_error
-        if fix and fix.span.line != fix.span.end_line:
+        if fix and (fix.span.line != fix.span.end_line or len(fix.text) > _FIX_LIMIT):
             fix = None  # what stands on several lines may hold comments
+        label = harmless(label if len(label) <= _LABEL_LIMIT else f"{label[: _LABEL_LIMIT - 1]}…")
         found = Diagnostic(
-            code, harmless(message), span or whole, harmless(label), tuple(map(harmless, help)),
+            code, harmless(message), span or whole, label, tuple(map(harmless, help)),
             tuple(related), fix=fix,
             severity=rule.severity,
         )  # fmt: skip

@@ -22,6 +22,7 @@ URL_LIMIT_CHARACTERS: Final = 2048
 _REFERENCE = r"\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[!-#%-z|~]+)\}"
 SIGNING_SECRET: Final = rf"^{_REFERENCE}([ \t]+{_REFERENCE})*$"
 
+REFERENCES_LIMIT: Final = 1000  # of a text; a file of 16 MiB has room for millions
 _DOLLAR = re.compile(r"\$\$\{|\$\{(?:(?P<kind>env|file):(?P<name>[^{}]*)|[^{}]*)\}|\$\{")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE_NAME = re.compile(r"[!-#%-z|~]+")  # printable ASCII without blank, `$`, `{`, `}`
@@ -113,7 +114,10 @@ def references(text: str) -> list[Reference]:
 
 def reference_flaw(text: str) -> Flaw | None:
     """Say what is wrong with the first wrong `${` of a text."""
-    for found in _DOLLAR.finditer(text) if "${" in text else ():
+    for number, found in enumerate(_DOLLAR.finditer(text) if "${" in text else ()):
+        if number == REFERENCES_LIMIT:
+            message = f"a text has at most {REFERENCES_LIMIT:,} references"
+            return Flaw(message, "one too many", *found.span(), of_reference=True)
         if found[0] != "$${" and (flaw := _wrong_reference(found)):
             return flaw
     return None

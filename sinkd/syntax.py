@@ -24,8 +24,9 @@ _OF_BLOCKS: Final = (
 _NO_SPACE: Final = re.compile(r" *([\t\u00a0])")
 _ITEM: Final = re.compile(r"( *)((?:- +)*)")
 _OPENS_A_BLOCK: Final = re.compile(r"(?::|-|[|>][-+0-9]*)(?: +#.*)? *$")
-_VALUE: Final = re.compile(r"[^#]*?: +(?P<value>[^\s'\"|>\[{#].*?)\s*$")
+_BEFORE_VALUE: Final = re.compile(r": +(?=[^\s'\"|>\[{#])")
 _LINES_LOOKED_AT: Final = 100
+_LINES_LOOKED_BACK: Final = 10_000
 _TIGHT: Final = re.compile(r" *(?:- +)*(?P<text>[a-z_]+:[^\s/:]+)\s*$")
 _CLOSING: Final = {"[": "]", "{": "}"}
 
@@ -144,18 +145,19 @@ class _Explanation:
     def _levels(self) -> tuple[list[int], int]:
         """Return the indents that are open before the line, and the last line above with words."""
         levels: list[int] = []
-        above = 0
-        for number in range(self.number):
+        above: int | None = None
+        for number in range(self.number - 1, max(-1, self.number - 1 - _LINES_LOOKED_BACK), -1):
             line = self.document.line(number + 1)
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             found = _ITEM.match(line)
             indent = len(found[1]) if found else 0
-            levels = [level for level in levels if level < indent] + [indent]
-            if found and found[2]:
-                levels.append(indent + len(found[2]))
-            above = number
-        return levels, above
+            inner = [indent + len(found[2])] if found and found[2] else []
+            levels[:0] = [each for each in (indent, *inner) if not levels or each < levels[0]]
+            above = number if above is None else above
+            if indent == 0:
+                break
+        return levels, above or 0
 
     def _is_right(self, begin: int, have: int, wanted: int) -> bool:
         """Say whether the text can be read further when a line is indented as wanted."""
@@ -269,13 +271,15 @@ class _Explanation:
         begin = self.document.lines.start(self.number + 1)
         if self.words.startswith("mapping values") and (tight := self._tight_colon()):
             return tight
-        found = _VALUE.match(self.document.line(self.number + 1))
+        line = self.document.line(self.number + 1).rstrip()
+        found = _BEFORE_VALUE.search(line)
         if (
             self.words.startswith("mapping values")
             and found
-            and begin + found.start("value") < self.place
+            and "#" not in line[: found.start()]
+            and begin + found.end() < self.place
         ):
-            start, end = found.span("value")
+            start, end = found.end(), len(line)
             message = "a value with `: ` in it must be quoted"
             return self._because(message, begin + start, begin + end, "write it in quotes")
         if "unexpected ':'" in self.words:
