@@ -28,8 +28,8 @@ class Calm:
     seq: int
 
 
-def judge(machine, calm, said=b""):
-    """Return every violation in what a machine left behind; `said` is what the daemon printed."""
+def judge(machine, calm, said):
+    """Return every violation in what a machine left behind; `said` is what the daemon said."""
     data_dir = machine.world.data_dir
     runs, events = list(History(data_dir).runs()), list(History(data_dir).events())
     entries = list(filter(None, map(journal.decode, _lines(data_dir / journal.FILE))))

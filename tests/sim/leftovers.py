@@ -64,7 +64,7 @@ def _numbered(files):
 
 
 def _silent(data_dir, said):
-    outputs = {"the terminal": said}
+    outputs = {"the terminal": json.dumps(said, default=str).encode()}
     for path in filter(lambda path: path.is_file(), data_dir.rglob("*")):
         data = path.read_bytes()
         outputs[path.name] = gzip.decompress(data) if path.suffix == ".gz" else data

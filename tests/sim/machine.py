@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import functools
 import random
 from dataclasses import dataclass
+from unittest import mock
 
 import httpx
 from sim.disk import Faults, PowerCutError
+from structlog.testing import capture_logs
 
+from sinkd import journal, source
 from sinkd.daemon import RefusedError
 from sinkd.errors import ConfigError, LogUnusableError, RecordsLostError
 from sinkd.instant import parse_rfc3339
@@ -17,6 +21,7 @@ from sinkd.testing import MemoryConfig, VirtualClock, World
 SECRET = "s3cret/canary+42"
 RETRY_SECONDS = 30
 LATENCIES = (0.01, 0.2, 1, 20, 70, 100, 10**6)
+_load = functools.lru_cache(maxsize=64)(source.load)
 STATUSES = (200, 200, 204, 302, 404, 503)
 
 
@@ -29,6 +34,17 @@ class Visit:
     at: float
     began: float
     ended: float | None = None
+
+
+@contextlib.contextmanager
+def surroundings(compact_bytes):
+    """Give what the daemon says; let a journal be compacted early, and files be parsed once."""
+    with (
+        capture_logs() as said,
+        mock.patch.object(journal, "COMPACT_BYTES", compact_bytes),
+        mock.patch.object(source, "load", _load),
+    ):
+        yield said
 
 
 class Machine:

@@ -6,12 +6,11 @@
 import itertools
 import shutil
 import sys
-from unittest import mock
 
 from sim import scenario
 from sim.disk import TAILS
 from sim.judge import judge
-from sim.machine import Machine
+from sim.machine import Machine, surroundings
 
 from sinkd import journal
 from sinkd.state import Pause
@@ -213,12 +212,9 @@ def _play(name, operation=None, tail=None):
         return machine, operations, await scenario.settle(machine, data, seconds=130)
 
     try:
-        with (
-            scenario.quiet() as said,
-            mock.patch.object(journal, "COMPACT_BYTES", compact_bytes),
-        ):
+        with surroundings(compact_bytes) as said:
             machine, operations, calm = run_virtual(story())
-        return judge(machine, calm, scenario.text_of(said)), operations
+            return judge(machine, calm, said), operations
     finally:
         shutil.rmtree(directory)
 

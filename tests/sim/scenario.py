@@ -5,7 +5,6 @@
 
 import asyncio
 import hashlib
-import json
 import random
 import shutil
 import sys
@@ -13,12 +12,10 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 from sim.disk import FAILURES
 from sim.judge import Calm, judge, last_seq
-from sim.machine import Machine
-from structlog.testing import capture_logs
+from sim.machine import Machine, surroundings
 
 from sinkd import journal
 from sinkd.state import Pause
@@ -92,10 +89,10 @@ def play(seed, data_dir, *, clock_steps=True):
         calm = await settle(machine, jobs_file(rng))
         return machine, calm, asyncio.get_running_loop().time()
 
-    small = rng.choice((8_000, journal.COMPACT_BYTES))
-    with quiet() as said, mock.patch.object(journal, "COMPACT_BYTES", small):
+    with surroundings(rng.choice((8_000, journal.COMPACT_BYTES))) as said:
         machine, calm, seconds = run_virtual(live())
-    return Played(judge(machine, calm, text_of(said)), did, seconds, _trace(machine))
+        violations = judge(machine, calm, said)
+    return Played(violations, did, seconds, _trace(machine))
 
 
 async def settle(machine, jobs, seconds=200):
@@ -170,16 +167,6 @@ async def _cut(rng, machine):
 
 async def _fail(rng, machine):
     machine.fail(rng.choice(list(FAILURES)), rng.choice((1, 30, 400)))
-
-
-def quiet():
-    """Catch what the daemon says."""
-    return capture_logs()
-
-
-def text_of(said):
-    """Return the bytes of what was caught."""
-    return json.dumps(said, default=str).encode()
 
 
 def _trace(machine):

@@ -11,7 +11,6 @@ import argparse
 import functools
 import hashlib
 import itertools
-import logging
 import multiprocessing
 import os
 import shutil
@@ -27,7 +26,7 @@ from sim import points, scenario
 ROOT = Path(__file__).parents[2]
 AGAIN = 20  # each such seed is played twice (I10)
 REPORT_SECONDS = 10
-HANG_SECONDS = 30
+HANG_SECONDS = 30  # of the processor's time
 
 
 def first_seed():
@@ -50,14 +49,28 @@ def commit():
     return hashlib.sha256(b"".join(module.read_bytes() for module in modules)).hexdigest()
 
 
-def try_seed(seed):
-    """Play a seed, some of them twice; return (replay, violations, what was done)."""
+def attempt(kind, what):
+    """Play a seed (`scenario`) or a point (`points`); return (replay, violations, what was done)."""
+    signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS, HANG_SECONDS)
+    signal.signal(signal.SIGPROF, _hang)
+    done = Counter()
+    try:
+        violations = _seed(what, done) if kind == "scenario" else _point(what, done)
+    except (Exception, HangError) as error:  # noqa: BLE001 (whatever it is, it is found)
+        violations = [f"bug: {error!r}"]
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    words = what if kind == "points" else (what,)
+    return f"python -m sim.{kind} {' '.join(map(repr, words))}", violations, done
+
+
+def _seed(seed, done):
+    """Play a seed, some of them twice."""
     played = _played(seed)
-    violations = played.violations
+    done += played.did + Counter(seeds=1, seconds=int(played.seconds))
     if seed % AGAIN == 0 and _played(seed).trace != played.trace:
-        violations = [*violations, f"I10: seed {seed} went two ways"]
-    done = played.did + Counter(seeds=1, seconds=int(played.seconds))
-    return f"python -m sim.scenario {seed}", violations, done
+        return [*played.violations, f"I10: seed {seed} went two ways"]
+    return played.violations
 
 
 def _played(seed):
@@ -68,47 +81,30 @@ def _played(seed):
         shutil.rmtree(directory)
 
 
-def try_point(point):
-    """Cut the power at one point of a script; return the same as `try_seed`."""
-    violations = points.cut(point)
-    return f"python -m sim.points {' '.join(map(str, point))}", violations, Counter(points=1)
-
-
-def _try(work):
-    kind, what = work
-    signal.alarm(HANG_SECONDS)
-    try:
-        return try_point(what) if kind == "point" else try_seed(what)
-    except (Exception, HangError) as error:  # noqa: BLE001 (whatever it is, it is found)
-        return f"sim: {work}", [f"bug: {error!r}"], Counter()
-    finally:
-        signal.alarm(0)
+def _point(point, done):
+    done["points"] += 1
+    return points.cut(point)
 
 
 class HangError(KeyboardInterrupt):
-    """A try took far too long; asyncio lets nothing but an interrupt through."""
+    """An attempt takes far too long; asyncio lets nothing but an interrupt through."""
 
 
 def _hang(*_):
     raise HangError
 
 
-def _begin():
-    signal.signal(signal.SIGALRM, _hang)
-    logging.getLogger("asyncio").disabled = True
-
-
 def search(works, seconds, workers):
     """Try one after another until a violation or the end of the time; yield (elapsed, *result)."""
     began = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(workers, _begin) as pool:
-        window = [pool.apply_async(_try, (each,)) for each in itertools.islice(works, 2 * workers)]
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        window = [pool.apply_async(attempt, each) for each in itertools.islice(works, 2 * workers)]
         while window:
             result = window.pop(0).get()
             elapsed = time.monotonic() - began
             yield elapsed, *result
             if elapsed < seconds:
-                window += [pool.apply_async(_try, (each,)) for each in itertools.islice(works, 1)]
+                window += [pool.apply_async(attempt, each) for each in itertools.islice(works, 1)]
 
 
 def summary(total, first):
@@ -131,8 +127,8 @@ def main(arguments):
     asked = parser.parse_args(arguments)
     cuts = points.every(asked.every) if asked.every else ()
     works = itertools.chain(
-        (("point", each) for each in cuts),
-        (("seed", each) for each in itertools.count(asked.first)),
+        (("points", each) for each in cuts),
+        (("scenario", each) for each in itertools.count(asked.first)),
     )
     total, said = Counter(), 0.0
     for elapsed, replay, violations, did in search(works, asked.seconds, asked.workers):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from sim import points
-from sim.search import commit, first_seed, try_point, try_seed
+from sim.search import attempt, commit, first_seed
 
 SHARDS = 2
 SECONDS = 60  # of each shard
@@ -21,7 +21,7 @@ def test_random_lives_keep_every_promise(shard, record_property):
     began = time.monotonic()
     tried = 0
     for seed in itertools.count(first_seed() + shard, SHARDS):
-        replay, violations, _ = try_seed(seed)
+        replay, violations, _ = attempt("scenario", seed)
         assert not violations, f"commit {commit()}: PYTHONPATH=tests {replay}"
         tried += 1
         if tried >= SEEDS_AT_LEAST and time.monotonic() - began > SECONDS:
@@ -35,7 +35,7 @@ def test_a_power_cut_at_any_operation_breaks_no_promise(record_property):
     """A slice of all points, another at each commit."""
     cuts = list(points.every(POINTS_APART, first_seed() // 1000 % POINTS_APART))
     for point in cuts:
-        replay, violations, _ = try_point(point)
+        replay, violations, _ = attempt("points", point)
         assert not violations, f"PYTHONPATH=tests {replay}"
     assert len(points.SCRIPTS) >= 12
     record_property("cases", len(cuts))
