@@ -18,7 +18,7 @@ test: .venv/tests.installed ## run every test; tests/README.md says how long eac
 	@SINKD_PROPERTY_SECONDS=20 $(BIN)/pytest -n auto
 
 check: lint ## run the linters and the fast tests, in under 90 seconds
-	@$(BIN)/pytest -n auto -m 'not slow and not e2e'
+	@$(BIN)/pytest -n auto --hypothesis-profile check -m 'not slow and not e2e'
 
 soak: .venv/tests.installed ## six hours over a change of clocks at 60 times the speed, 200 kills
 	@$(BIN)/pytest -n auto -m soak

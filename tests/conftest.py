@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("sinkd", deadline=None)  # a busy machine is no failure
+hypothesis.settings.register_profile("check", deadline=None, max_examples=25)  # `make check`
 hypothesis.settings.load_profile("sinkd")
 
 TESTS = Path(__file__).parent

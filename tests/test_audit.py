@@ -393,6 +393,7 @@ def test_a_difference_under_other_zone_rules_is_a_note():
         assert (len(result.unanswered), len(result.other_rules)) == (unanswered, 1 - unanswered)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_records_take_a_few_seconds(tmp_path, look):
     start = parse_rfc3339("2026-09-14T00:00:00Z")
     (tmp_path / "revisions").mkdir()

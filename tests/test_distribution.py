@@ -300,6 +300,7 @@ def pull_request(program, tmp_path):
     return PullRequest(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_first_check_comments_and_the_next_one_updates_that_comment(pull_request):
     pull_request.holds(TWO_JOBS)
     assert pull_request.check()[0] == 0
@@ -326,6 +327,7 @@ def test_each_jobs_file_has_a_comment_of_its_own(pull_request):
     assert pull_request.writes == ["POST", "POST", "PATCH", "PATCH"]
 
 
+@pytest.mark.slow
 def test_a_comment_of_somebody_else_is_left_alone(pull_request):
     pull_request.has_comment("mallory", f"{COMMENT}\nnothing to see here")
     pull_request.has_comment(BOT, "### another workflow")
@@ -334,6 +336,7 @@ def test_a_comment_of_somebody_else_is_left_alone(pull_request):
     assert pull_request.bodies[:2] == [f"{COMMENT}\nnothing to see here", "### another workflow"]
 
 
+@pytest.mark.slow
 def test_the_summary_holds_the_plan_in_any_case(pull_request):
     pull_request.holds(TWO_JOBS)
     pull_request.check()
@@ -352,6 +355,7 @@ def test_a_fork_a_push_and_who_wants_no_comment_have_the_summary_only(pull_reque
     assert pull_request.calls == []
 
 
+@pytest.mark.slow
 def test_a_token_that_may_not_write_is_a_warning_that_names_the_permission(pull_request):
     (pull_request.home / "refused").write_text("POST")
     code, said = pull_request.check()
@@ -360,6 +364,7 @@ def test_a_token_that_may_not_write_is_a_warning_that_names_the_permission(pull_
     assert "### sinkd plan" in pull_request.summary
 
 
+@pytest.mark.slow
 def test_comments_that_cannot_be_read_are_not_added_to(pull_request):
     (pull_request.home / "refused").write_text("GET")
     code, said = pull_request.check()
@@ -368,6 +373,7 @@ def test_comments_that_cannot_be_read_are_not_added_to(pull_request):
     assert pull_request.writes == []
 
 
+@pytest.mark.slow
 def test_a_file_with_errors_fails_the_check_and_its_comment_no_longer_shows_a_plan(pull_request):
     pull_request.holds(TWO_JOBS)
     pull_request.check()
@@ -379,6 +385,7 @@ def test_a_file_with_errors_fails_the_check_and_its_comment_no_longer_shows_a_pl
     assert body.startswith(f"{COMMENT}\n### sinkd plan: none\n")
 
 
+@pytest.mark.slow
 def test_a_broken_file_can_be_repaired_by_a_pull_request(pull_request):
     pull_request.has_branch("main", BROKEN)
     pull_request.holds(JOBS)
@@ -398,11 +405,13 @@ def test_what_a_file_holds_is_no_command_to_the_runner(pull_request):
     assert command not in stopped
 
 
+@pytest.mark.slow
 def test_warnings_fail_the_check_when_it_is_strict(pull_request):
     pull_request.holds(WARNED)
     assert pull_request.check(strict="true")[0] == 1
 
 
+@pytest.mark.slow
 def test_the_plan_begins_where_the_branch_did_unless_a_base_is_named(pull_request):
     """The pull request is one to `release`, which is ahead of `main`."""
     pull_request.has_branch("release", TWO_JOBS)
@@ -414,6 +423,7 @@ def test_the_plan_begins_where_the_branch_did_unless_a_base_is_named(pull_reques
     ]
 
 
+@pytest.mark.slow
 def test_a_shallow_clone_is_told_what_to_do(pull_request):
     commits, shallow = pull_request.clone, pull_request.home / "shallow"
     run("git", "init", "-q", shallow)

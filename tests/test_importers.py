@@ -397,6 +397,7 @@ def sometimes(good):
     return st.sampled_from(good) | JSON_VALUES
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([["crontab"], VERCEL, ["gcloud"]]),

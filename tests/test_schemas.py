@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import BadParameter
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
 from sinkd import document, record, schemas, source
+from sinkd.cli import sinkd
+from sinkd.errors import UsageError
 
 ROOT = Path(__file__).parent.parent
 CORPUS = Path(__file__).parent / "corpus"
@@ -45,10 +49,11 @@ ONLY_SINKD_KNOWS: dict[str, list[dict[str, Any]]] = {
     "SNK116": [{"request": {"url": "https://h/", "body": "x" * (1024 * 1024 + 1)}}],
     "SNK117": [{"schedule": {"at": "09:00", "timezone": "Europe/Pariss"}}],
 }
+JOBS = Draft202012Validator(schemas.schema("jobs"))
 
 
 def accepts(data: Any) -> bool:
-    return Draft202012Validator(schemas.schema("jobs")).is_valid(data)
+    return JOBS.is_valid(data)
 
 
 def refusals(data: Any) -> set[str]:
@@ -172,3 +177,40 @@ def test_the_readme_of_the_log_names_every_field_outcome_and_reason():
         assert {outcome, *reasons} <= words
     for event in schemas.schema("event")["$defs"].values():
         assert set(event["properties"]) <= words
+
+
+def run(*arguments):
+    """Run `sinkd schema`; return what it printed and its exit code."""
+    result = CliRunner().invoke(sinkd, ["schema", *map(str, arguments)], standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.stdout, result.stderr, result.return_value
+
+
+def test_the_command_prints_the_schema_of_a_name_and_knows_them_all():
+    assert run() == (schemas.text("jobs"), "", 0)
+    assert run("plan") == (schemas.text("plan"), "", 0)
+    name = next(each for each in sinkd.commands["schema"].params if each.name == "name")
+    assert tuple(name.type.choices) == schemas.NAMES
+
+
+def test_a_name_that_is_none_is_answered_with_those_that_are():
+    with pytest.raises(BadParameter, match="'job' is not one of 'jobs', 'run'"):
+        run("job")
+
+
+def test_a_schema_file_that_differs_is_named_with_what_writes_it(tmp_path):
+    file = tmp_path / "run.json"
+    file.write_text(schemas.text("run"), encoding="utf-8")
+    assert run("run", "--check", file) == ("", "", 0)
+    file.write_text(schemas.text("run").replace(": 1", ": 2", 1), encoding="utf-8")
+    message = f"{file} is out of date: write it with `sinkd schema run > {file}`\n"
+    assert run("run", "--check", file) == ("", message, 1)
+
+
+def test_a_schema_file_that_cannot_be_read_is_a_sentence(tmp_path):
+    with pytest.raises(UsageError, match=r"gone\.json cannot be read: no such file or directory"):
+        run("--check", tmp_path / "gone.json")
+    (tmp_path / "latin").write_bytes(b"\xe9")
+    with pytest.raises(UsageError, match="latin cannot be read: it is not UTF-8"):
+        run("--check", tmp_path / "latin")

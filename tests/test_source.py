@@ -1,5 +1,6 @@
 """Reading jobs.yaml: the corpus, the YAML that is accepted, defaults, limits, and never a crash."""
 
+import functools
 import gc
 import hashlib
 import os
@@ -31,6 +32,12 @@ def codes(text: str | bytes) -> list[str]:
     return [found.code for found in source.load(data).diagnostics]
 
 
+@functools.cache
+def loaded_from(path: Path) -> source.Loaded:
+    """Load a file of the corpus, once for all tests."""
+    return source.load(path.read_bytes())
+
+
 def job(text: str, name: str = "ping") -> Job:
     loaded = source.load(text.encode())
     assert loaded.spec, [found.message for found in loaded.diagnostics]
@@ -43,7 +50,7 @@ def with_job(**fields: str) -> str:
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_a_good_file_is_accepted_without_a_word(path):
-    loaded = source.load(path.read_bytes())
+    loaded = loaded_from(path)
     assert loaded.diagnostics == ()
     assert loaded.spec is not None
 
@@ -51,7 +58,7 @@ def test_a_good_file_is_accepted_without_a_word(path):
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_file_is_explained_as_expected(path):
     data = path.read_bytes()
-    found = source.load(data).diagnostics
+    found = loaded_from(path).diagnostics
     text = diagnostics.as_text(path.name, data.decode("utf-8-sig", "replace"), found, color=False)
     assert text + "\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
 
@@ -62,13 +69,13 @@ def test_the_corpus_has_a_hundred_and_fifty_bad_files_and_the_words_for_each():
 
 
 def test_every_rule_has_a_bad_file():
-    found = {code for path in BAD for code in codes(path.read_bytes())}
+    found = {found.code for path in BAD for found in loaded_from(path).diagnostics}
     assert found == set(diagnostics.RULES)
 
 
 def test_there_is_a_spec_exactly_when_nothing_is_an_error():
     for path in [*GOOD, *BAD]:
-        loaded = source.load(path.read_bytes())
+        loaded = loaded_from(path)
         errors = [found for found in loaded.diagnostics if found.severity == "error"]
         assert (loaded.spec is None) == bool(errors), path.name
 
@@ -190,7 +197,10 @@ def test_warnings_never_hide_an_error():
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        ("x-a: [" + "1," * 600_000 + "]", "SNK006", "the file has more than 350,000 parts"),
+        pytest.param(
+            "x-a: [" + "1," * 600_000 + "]", "SNK006", "the file has more than 350,000 parts",
+            marks=pytest.mark.slow,
+        ),
         ("[" + "1," * 5000 + "]", "SNK006", "this list has more than 1,000 entries"),
         ("defaults: {" + "a: {}, b: {}, " * 5000, "SNK006", "the file has more than 1,000 duplicate keys"),
         ("\n" * 2_000_001, "SNK006", "the file has more than 2,000,000 lines"),
@@ -230,6 +240,7 @@ def test_an_alias_bomb_is_refused_and_never_expanded():
     assert set(found) == {"SNK004"}
 
 
+@pytest.mark.slow
 def test_fifty_thousand_jobs_is_the_most():
     found = source.load(b"version: 1\njobs: [" + b"1," * 50_001 + b"]").diagnostics
     assert found[0].code == "SNK109"
@@ -303,6 +314,11 @@ def test_a_regular_file_is_read_through_a_link(tmp_path):
     (tmp_path / "real.yaml").write_bytes(b"version: 1\n")
     (tmp_path / "jobs.yaml").symlink_to("real.yaml")
     assert source.read(tmp_path / "jobs.yaml") == b"version: 1\n"
+
+
+def test_a_file_is_not_called_empty_when_something_else_is_wrong_with_it():
+    assert codes("") == ["SNK002"]
+    assert codes("!secret ~") == ["SNK004"]
 
 
 def test_a_shape_that_no_rule_can_explain_still_refuses_the_file(monkeypatch):

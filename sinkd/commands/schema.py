@@ -20,8 +20,11 @@ def run_command(_settings: "Settings", /, name: str, file: Path | None) -> int:
         return 0
     try:
         same = file.read_text(encoding="utf-8") == text
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{file} cannot be read: {error}"
+    except OSError as error:
+        message = f"{file} cannot be read: {(error.strerror or str(error)).lower()}"
+        raise UsageError(message) from None
+    except UnicodeDecodeError:
+        message = f"{file} cannot be read: it is not UTF-8"
         raise UsageError(message) from None
     if not same:
         click.echo(f"{file} is out of date: write it with `sinkd schema {name} > {file}`", err=True)
