@@ -1,7 +1,6 @@
 """Secrets taken out of texts that came from outside, or may quote what did (3.2)."""
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TextIO
@@ -124,6 +123,8 @@ def _encodings(value: str) -> Iterator[str]:
 
 def _escapes(text: str) -> Iterator[str]:
     """Yield the text as it stands in JSON and in a `repr`."""
+    import json  # not for `validate`, which only asks for names of headers
+
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield repr(text)[1:-1]
