@@ -35,7 +35,7 @@ lint: .venv/tests.installed ## check format, style, types, import contracts, spe
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/typos
-	@for name in jobs run event plan why audit status validate; do $(BIN)/sinkd schema $$name --check schemas/$$name.schema.json || exit; done
+	@for name in jobs run event plan why audit status validate api-jobs api-runs api-config badge; do $(BIN)/sinkd schema $$name --check schemas/$$name.schema.json || exit; done
 
 format: .venv/tests.installed ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format

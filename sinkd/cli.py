@@ -496,7 +496,12 @@ def import_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 )
 @click.argument(
     "name",
-    type=click.Choice(["jobs", "run", "event", "plan", "why", "audit", "status", "validate"]),
+    type=click.Choice(
+        [
+            *("jobs", "run", "event", "plan", "why", "audit", "status", "validate"),
+            *("api-jobs", "api-runs", "api-config", "badge"),
+        ]
+    ),
     default="jobs",
 )
 @click.option(

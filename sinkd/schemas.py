@@ -8,11 +8,31 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter
 
-from sinkd.answers import Audit, Plan, Status, Validate, Why
+from sinkd.answers import (
+    Audit,
+    Badge,
+    JobRuns,
+    JobsNow,
+    Plan,
+    RunningConfig,
+    Status,
+    Validate,
+    Why,
+)
 from sinkd.jobsfile import ADAPTER
 from sinkd.record import REASONS, Event, Run
 
-NAMES: Final = ("jobs", "run", "event", "plan", "why", "audit", "status", "validate")
+NAMES: Final = (
+    "jobs", "run", "event",
+    "plan", "why", "audit", "status", "validate",
+    "api-jobs", "api-runs", "api-config", "badge",
+)  # fmt: skip
+_PATHS: Final = {
+    "api-jobs": "sinkd /api/v1/jobs",
+    "api-runs": "sinkd /api/v1/jobs/NAME/runs",
+    "api-config": "sinkd /api/v1/config",
+    "badge": "sinkd /badge/NAME.json",
+}
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -59,8 +79,10 @@ def _event() -> tuple[str, dict[str, Any]]:
 def _answer(name: str) -> tuple[str, dict[str, Any]]:
     shapes: dict[str, Any] = {
         "plan": Plan, "why": Why, "audit": Audit, "status": Status, "validate": Validate,
+        "api-jobs": JobsNow, "api-runs": JobRuns, "api-config": RunningConfig, "badge": Badge,
     }  # fmt: skip
-    return f"sinkd {name} -o json, version 1", TypeAdapter(shapes[name]).json_schema()
+    title = _PATHS.get(name, f"sinkd {name} -o json, version 1")
+    return title, TypeAdapter(shapes[name]).json_schema()
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 (any part of a schema)

@@ -98,7 +98,12 @@ async def _run(
     None: a signal came first.
     """
     # The last good file may be one of real jobs: only what was just looked at may be fired.
-    options = Options(config.path, settings.data_dir, no_last_good=True)
+    options = Options(
+        config.path,
+        settings.data_dir,
+        no_last_good=True,
+        listen=None if once else f"{HOST}:{_page_port(listening)}",
+    )
     assembly = await assemble(options, config=config, show=_teller(settings))
     agent = create_app(settings.data_dir / _DATABASE)
     async with serving(agent, listening):
@@ -134,7 +139,7 @@ async def _tour(settings: "Settings", assembly: Assembly, address: str, *, once:
             _tell_session(run["job"], f"{address}sessions/{session}", once=once)
     if once:
         return int(any(run["outcome"] != "success" for run in runs))
-    _tell_next(settings, assembly.options.config)
+    _tell_next(settings, assembly)
     return 0
 
 
@@ -152,13 +157,23 @@ def _tell_session(job: str, page: str, *, once: bool) -> None:
     click.echo(f"\nA session of {job} waits for your approval.{where}\n  {page}")
 
 
-def _tell_next(settings: "Settings", config: Path) -> None:
+def _page_port(listening: socket.socket) -> int:
+    """Return the port after the agent's, if it is free, else 0: any other."""
+    port: int = listening.getsockname()[1] + 1
+    with suppress(OSError, OverflowError), socket.create_server((HOST, port)):
+        return port
+    return 0
+
+
+def _tell_next(settings: "Settings", assembly: Assembly) -> None:
+    if assembly.site:
+        click.echo(f"\nThe status page is at {assembly.site.address}")
     beside_python = os.path.relpath(Path(sys.executable).with_name("sinkd"))
     program = "sinkd" if shutil.which("sinkd") else beside_python
     if settings.data_dir != Path(".sinkd"):
         program += f" --data-dir {shlex.quote(str(settings.data_dir))}"
     click.echo(
-        f"\nThe jobs go on by schedule until Ctrl-C; an edit of {config} is in use a second later."
+        f"\nThe jobs go on by schedule until Ctrl-C; an edit of {assembly.options.config} is in use a second later."
         "\nIn another terminal:\n"
         f"  {program} tail -f                every run as it ends\n"
         f"  {program} trigger trading-bot    one more session\n"

@@ -52,10 +52,11 @@ class Api:
         return _health(is_ready, "no configuration runs yet, or the loop stands still")
 
     async def metrics(self, request: Request) -> Response:
-        """Answer a Prometheus server."""
+        """Answer a Prometheus server; a thousand jobs take a while, so on a thread."""
         if self._site.metrics is None:
             raise HTTPException(404, "This sinkd has no metrics.")
-        body, content_type = self._site.metrics(request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        body, content_type = await asyncio.to_thread(self._site.metrics, accept)
         return Response(body, media_type=content_type)
 
     async def status(self, _: Request) -> Response:

@@ -1,30 +1,25 @@
 """The pages, complete without a script."""
 
-import asyncio
-import re
-import time as clocks
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 
-from sinkd import __version__, load, pictures
-from sinkd.instant import DAY, MINUTE, duration_text, minute_text, parse_rfc3339, rfc3339
-from sinkd.report import REASON_WORDS
-from sinkd.schedule import describe, slots, zone_of
+from sinkd import load, pictures
+from sinkd.instant import DAY, MINUTE
+from sinkd.schedule import slots, zone_of
 from sinkd.spec import Job
 from sinkd.standing import problems
 from sinkd.web.look import Look
+from sinkd.web.rows import Rows
+from sinkd.web.texts import environment
 from sinkd.web.view import (
-    MARKS,
     ORDER,
-    WORDS,
     Card,
     Filter,
     card,
@@ -33,9 +28,7 @@ from sinkd.web.view import (
     state_of,
 )
 from sinkd.when import parse_time
-from sinkd.why import slot_text
 
-_SLICE_SECONDS: Final = 0.003  # how long a page may keep the daemon's loop
 _PIECE: Final = 64 * 1024
 _ROWS: Final = 100  # that a script may ask for at once
 _LABELS: Final = 200
@@ -44,23 +37,13 @@ _RUN_ID_LIMIT: Final = 120
 _TIME_LIMIT: Final = 100
 
 
-class _Known(NamedTuple):
-    """What a row was drawn from; it is drawn anew when something of it differs."""
-
-    seq: int
-    job: Job
-    pause: object
-    flight: str | None
-    minute: int
-
-
 class Pages:
-    """Draws the pages of one daemon, rows of the status page only when they changed."""
+    """Draws the pages of one daemon."""
 
     def __init__(self, look: Look) -> None:
         self._look = look
-        self._templates = _environment()
-        self._rows: dict[str, tuple[_Known, Markup]] = {}
+        self._templates = environment()
+        self._rows = Rows(look, self._templates)
         self._load: tuple[str, Markup] = ("", Markup())
 
     async def status(self, request: Request) -> Response:
@@ -74,7 +57,7 @@ class Pages:
         values = self._common(now) | {
             "wanted": wanted,
             "label": request.query_params.get("label", ""),
-            "rows": await self._drawn(jobs, now),
+            "rows": await self._rows.draw(jobs, now),
             "shown": len(jobs),
             "latest": list(look.overview.latest),
             "seq": look.overview.newest,
@@ -165,35 +148,6 @@ class Pages:
         labels = {f"{key}={value}" for job in spec.jobs.values() for key, value in job.labels}
         return {"load": self._load[1], "labels": sorted(labels)[:_LABELS], "order": ORDER}
 
-    async def _drawn(self, jobs: Sequence[Job], now: float) -> Markup:
-        """Return the rows of jobs; the loop goes on in between."""
-        began, rows = clocks.perf_counter(), []
-        for job in jobs:
-            rows.append(self._row(job, now))
-            if clocks.perf_counter() - began > _SLICE_SECONDS:
-                await asyncio.sleep(0)
-                began = clocks.perf_counter()
-        return Markup("").join(rows)
-
-    def _row(self, job: Job, now: float) -> Markup:
-        daemon, overview = self._look.daemon, self._look.overview
-        state = daemon.store.states.get(job.name)
-        flight = daemon.flights.of(job.name)
-        known = _Known(
-            overview.past(job.name).seq,
-            job,
-            state and state.pause,
-            flight.run_id if flight else None,
-            int(now // 60),
-        )
-        before = self._rows.get(job.name)
-        if before and before[0] == known and before[0].job is job:
-            return before[1]
-        drawn = card(daemon, overview, job, now)
-        row = Markup(self._templates.get_template("row.html").render(card=drawn, now=now))  # noqa: S704 (escaped by the template)
-        self._rows[job.name] = known, row
-        return row
-
     def _page(self, template: str, values: Mapping[str, Any], status_code: int = 200) -> Response:
         text = self._templates.get_template(template).render(values)
         if len(text) <= _PIECE:
@@ -220,79 +174,3 @@ def _filter(query: QueryParams) -> Filter:
     labels = dict(text.split("=", 1) for text in query.getlist("label") if "=" in text)
     state = query.get("state", "")
     return Filter(state if state in ORDER else "", labels, query.get("q", "")[:100])
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("sinkd.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "marks": MARKS,
-        "words": WORDS,
-        "version": __version__,
-        "pictures": pictures,
-        "describe": describe,
-        "zone_of": zone_of,
-        "slot_text": slot_text,
-    }
-    environment.filters |= {
-        "stamp": _stamp,
-        "clock": _clock,
-        "span": duration_text,
-        "iso": _iso,
-        "instant": _instant,
-        "answer": _answer,
-        "code": _code,
-        "details": _details,
-    }
-    return environment
-
-
-def _instant(at: str | float) -> float:
-    return parse_rfc3339(at) if isinstance(at, str) else at
-
-
-def _iso(at: str | float) -> str:
-    return at if isinstance(at, str) else rfc3339(at)
-
-
-def _stamp(at: str | float) -> str:
-    """Return a date and time of the day: `2026-11-23 10:01:12`."""
-    return rfc3339(int(_instant(at)))[:19].replace("T", " ")
-
-
-def _clock(at: str | float, now: float) -> str:
-    """Return the time of the day alone when it is within a day."""
-    instant = _instant(at)
-    text = minute_text(int(instant))[:16].replace("T", " ")
-    return text[11:] if abs(now - instant) < DAY else text
-
-
-def _details(run: Mapping[str, Any]) -> str:
-    """Return what else a record says: by hand or late, how many slots, why, the error."""
-    count = run.get("count", 1)
-    parts = [
-        {"manual": "by hand", "catch_up": "caught up"}.get(run.get("trigger", ""), ""),
-        f"{count:,} slots to {_stamp(run['last_scheduled_at'])}" if count > 1 else "",
-        REASON_WORDS.get(run.get("reason", ""), ""),
-        run.get("error", ""),
-        f"blocked by {run['blocked_by']}" if "blocked_by" in run else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
-def _code(text: str) -> Markup:
-    """Return a sentence whose `quoted` parts are code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped before)
-
-
-def _answer(run: Mapping[str, Any]) -> str:
-    """Return the status code that came, else the reason why there was none."""
-    reason = run.get("reason")
-    if reason in {None, "http_status"}:
-        return str(run.get("status_code", ""))
-    return str(reason).replace("_", " ")
