@@ -20,7 +20,7 @@ test: .venv/tests.installed ## run every test; tests/README.md says how long eac
 check: lint ## run the linters and the fast tests, in under 90 seconds
 	@$(BIN)/pytest -n auto --hypothesis-profile check -m 'not slow and not e2e'
 
-soak: .venv/tests.installed ## 500 kills, 10,000 edits, each call of the disk failing, six hours at 60 times the speed
+soak: .venv/tests.installed ## 500 kills, 10,000 edits, a failing disk, six hours at 60 times the speed
 	@$(BIN)/pytest -n auto -m soak
 
 sim: .venv/tests.installed ## look for broken promises in random lives and at every power cut (MINUTES=60)
