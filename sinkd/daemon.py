@@ -33,7 +33,7 @@ from sinkd.retention import Retention
 from sinkd.runlog import RETRY_SECONDS, Offload
 from sinkd.runner import Runner
 from sinkd.secrets import Secrets
-from sinkd.spec import Job, Spec
+from sinkd.spec import Job, Notify, Spec
 from sinkd.state import Pause
 from sinkd.store import Promise, Store
 
@@ -565,9 +565,8 @@ class Daemon:
     def _look_for_secrets(self) -> None:
         """Say which references of the spec cannot be resolved (H10)."""
         self.missing.clear()
-        self._say_missing(
-            name for job in self.spec.jobs.values() for name in self.secrets.missing(job)
-        )
+        users: list[Job | Notify] = [*self.spec.jobs.values(), *self.spec.notify]
+        self._say_missing(name for user in users for name in self.secrets.missing(user))
 
     def _say_missing(self, references: Iterable[str]) -> None:
         """Say once of each reference that it is missing, and which jobs need it."""

@@ -189,6 +189,16 @@ class SecretMissing(_Event):
     jobs: list[str]
 
 
+class Notify(_Event):
+    """Somebody was told of a job or of the jobs file, or could not be: `error` says why."""
+
+    event: Literal["notify"]
+    on: Literal["failure", "recovery", "config_refused"]
+    job: NotRequired[str]
+    status_code: NotRequired[int]
+    error: NotRequired[str]
+
+
 # `from` is a keyword, so this one cannot be written as a class.
 ClockStep = TypedDict(
     "ClockStep",
@@ -251,7 +261,7 @@ class Expired(_Event):
 
 Event = (
     Started | Stopped | UncleanStop | ConfigAccepted | ConfigRefused | ConfigRestored
-    | ConfigUnsettled | ConfigShrunk | JobPaused | JobResumed | SecretMissing | ClockStep
+    | ConfigUnsettled | ConfigShrunk | JobPaused | JobResumed | SecretMissing | Notify | ClockStep
     | Suspended | Stalled | LogFailed | LogRecovered | Rotated | Expired
 )  # fmt: skip
 

@@ -29,12 +29,13 @@ from sinkd.record import ERROR_LIMIT_CHARACTERS, FailureReason, Phase, Trigger
 from sinkd.redaction import HIDDEN, is_credential, printable
 from sinkd.resolver import Resolver
 from sinkd.secrets import MASK, Masked, MissingSecret, Secrets
-from sinkd.spec import Job, JSONValue, Request
+from sinkd.spec import Job, JSONValue, Notify, Request
 from sinkd.wire import Cause, Connection, FailedError, Origin, Progress, Wire, describe
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
 HEADER_LIMIT_CHARACTERS: Final = 256
 PING_SECONDS: Final = 10
+NOTICE_SECONDS: Final = 10
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
@@ -159,6 +160,15 @@ class Runner:
         headers = (("User-Agent", self._agent), *_CONNECTION_HEADERS)
         return await self._send(lambda: Prepared("GET", url, headers, b""), PING_SECONDS)
 
+    async def tell(self, to: Notify, identity: str, body: Mapping[str, Any]) -> Answer:
+        """Send a notice, signed like a run, with a deadline of 10 s; raises nothing either.
+
+        The body is sent as it is: what looks like a reference in a record is none.
+        """
+        return await self._send(
+            lambda: self._notice(to, identity, _encoded(dict(body))), NOTICE_SECONDS
+        )
+
     def preview(self, attempt: Attempt) -> Prepared:
         """Return what `run` would send, secrets masked and none needed.
 
@@ -246,10 +256,20 @@ class Runner:
         headers = [
             *self._own_headers(request, secrets),
             *self._run_headers(attempt),
-            *self._signature(attempt, body, secrets),
+            *self._signature(attempt.job.signing_secret, attempt.run_id, body, secrets),
             *_CONNECTION_HEADERS,
         ]
         return Prepared(request.method, secrets.resolve_url(request.url), tuple(headers), body)
+
+    def _notice(self, to: Notify, identity: str, body: bytes) -> Prepared:
+        defaults = [("User-Agent", self._agent), ("Content-Type", "application/json")]
+        headers = [
+            *self._own_headers(to.request(), self._secrets),
+            *_unset(defaults, to.headers),
+            *self._signature(to.signing_secret, identity, body, self._secrets),
+            *_CONNECTION_HEADERS,
+        ]
+        return Prepared("POST", self._secrets.resolve_url(to.url), tuple(headers), body)
 
     def _own_headers(self, request: Request, secrets: Secrets) -> Headers:
         headers = []
@@ -273,9 +293,8 @@ class Runner:
         ]
         if isinstance(request.body, list | dict):
             defaults.append(("Content-Type", "application/json"))
-        own = {name.lower() for name, _ in request.headers}
         return [
-            *((name, value) for name, value in defaults if name.lower() not in own),
+            *_unset(defaults, request.headers),
             ("Idempotency-Key", attempt.run_id),
             ("X-Sinkd-Run-Id", attempt.run_id),
             ("X-Sinkd-Job", attempt.job.name),
@@ -283,14 +302,21 @@ class Runner:
             ("X-Sinkd-Trigger", attempt.trigger),
         ]
 
-    def _signature(self, attempt: Attempt, body: bytes, secrets: Secrets) -> Headers:
-        if attempt.job.signing_secret is None:
+    def _signature(
+        self, secret: str | None, identity: str, body: bytes, secrets: Secrets
+    ) -> Headers:
+        if secret is None:
             return []
-        secret = secrets.resolve(attempt.job.signing_secret)
         try:
-            return signing.headers(secret, attempt.run_id, int(self._now()), body)
+            return signing.headers(secrets.resolve(secret), identity, int(self._now()), body)
         except ValueError as error:
             raise FailedError(Cause("secret", None, str(error))) from None
+
+
+def _unset(defaults: Headers, own: Iterable[tuple[str, str]]) -> Headers:
+    """Return the defaults that the file does not set."""
+    names = {name.lower() for name, _ in own}
+    return [(name, value) for name, value in defaults if name.lower() not in names]
 
 
 def _cause(error: Exception, phase: Phase) -> Cause:

@@ -16,12 +16,13 @@ import structlog
 from sinkd.errors import ConfigError
 from sinkd.grammar import Reference, split
 from sinkd.redaction import HIDDEN, Redactor
-from sinkd.spec import Job, JSONValue
+from sinkd.spec import Job, JSONValue, Notify
 
 FILE_LIMIT_BYTES: Final = 64 * 1024
 SHORT_CHARACTERS: Final = 8
 MASK: Final = "***"
 _NOT_IN_A_FILE: Final = re.compile(r"[\r\n\0]|^[ \t]|[ \t]$")
+_KEY: Final = re.compile(r"whsec_(\S+)")  # of Standard Webhooks; it is as secret alone
 _PLATFORM: Final = "kubernetes.io"  # below /run/secrets: a service account's token
 
 _log = structlog.get_logger("sinkd")
@@ -84,10 +85,10 @@ class Secrets:
                 return {key: self.resolve_body(item) for key, item in value.items()}
         return value
 
-    def missing(self, job: Job) -> list[str]:
-        """Return the references of a job that cannot be resolved now, as written, sorted."""
+    def missing(self, user: Job | Notify) -> list[str]:
+        """Return the references of a job or notice that cannot be resolved now, as written, sorted."""
         lacking = set()
-        for reference in job.references:
+        for reference in user.references:
             try:
                 self.value(reference)
             except MissingSecret as error:
@@ -101,7 +102,8 @@ class Secrets:
             raise MissingSecret(str(reference), "is empty")
         if len(value) < SHORT_CHARACTERS:
             self._warn_of_short(reference)
-        self.redactor.learn(value)
+        for known in (value, *_KEY.findall(value)):
+            self.redactor.learn(known)
         return value
 
     def _warn_of_short(self, reference: Reference) -> None:

@@ -22,6 +22,8 @@ from sinkd.heartbeat import beat
 from sinkd.instant import minute_text
 from sinkd.lines import Lines
 from sinkd.network import Policy
+from sinkd.notices import Edges
+from sinkd.notify import Notices, edges_of
 from sinkd.permits import Permits, raise_file_limit
 from sinkd.printer import Printer
 from sinkd.proxy import Proxy
@@ -30,7 +32,7 @@ from sinkd.reload import Candidate, Config, Refusal, Reloader, begin_with, last_
 from sinkd.retention import Keep, Retention
 from sinkd.runner import Runner, direct_transport
 from sinkd.secrets import Secrets, default_secrets_dirs
-from sinkd.spec import Spec
+from sinkd.spec import Job, Notify, Spec
 from sinkd.storage import Storage
 from sinkd.store import Store
 from sinkd.systemd import Notifier
@@ -87,7 +89,7 @@ class Threads:
 class Assembly:
     """The parts of one process: a daemon over its store, and the spec that it begins with.
 
-    `site` is what `--listen` serves, None without.
+    `site` is what `--listen` serves, None without; `dropped` returns how many printed lines were.
     """
 
     options: Options
@@ -95,6 +97,7 @@ class Assembly:
     first: Candidate
     source: str
     site: "Site | None" = None
+    dropped: Callable[[], int] = lambda: 0
 
     def started(self) -> dict[str, object]:
         """Return what the event `started` says of this process."""
@@ -186,6 +189,8 @@ async def run(options: Options, redactor: Redactor) -> None:
     printer = Printer(sys.stdout.fileno()) if options.print_runs else None
     show = printer.show if printer else None
     assembly = await assemble(options, show=show, redactor=redactor)
+    if printer:
+        assembly.dropped = lambda: printer.dropped
     for doubt in surroundings.doubts(options.config, options.data_dir):
         structlog.get_logger("sinkd").warning(doubt.event, **doubt.fields)
     await serve(assembly)
@@ -201,7 +206,9 @@ async def serve(assembly: Assembly) -> None:
     daemon.passed = _together(supervision.passed, site.passed) if site else supervision.passed
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(control.serving(daemon, options.data_dir))
+        await _notify(assembly, stack)
         if site:
+            _measure(assembly, site, stack)
             serving = site.serving(daemon, options.data_dir, assembly.source)
             await stack.enter_async_context(serving)
             structlog.get_logger("sinkd").info("listening", at=site.address)
@@ -210,6 +217,33 @@ async def serve(assembly: Assembly) -> None:
             beating = asyncio.create_task(beat(options.heartbeat_url, daemon.runner, is_well))
             stack.callback(beating.cancel)
         await daemon.run(assembly.first, source=assembly.source, started=assembly.started())
+
+
+async def _notify(assembly: Assembly, stack: AsyncExitStack) -> None:
+    """Tell people of what happens from here on, going by what the log says of before."""
+    daemon, edges = assembly.daemon, Edges()
+    if assembly.first.spec.notify:
+        jobs, now = assembly.first.spec.jobs, daemon.clock.wall()
+        edges = await asyncio.to_thread(edges_of, assembly.options.data_dir, jobs, now)
+    log = daemon.store.log
+    notices = Notices(edges, daemon.runner, log, lambda: daemon.spec.notify)
+    log.listeners.append(notices.observe)
+    stack.callback(asyncio.create_task(notices.serve()).cancel)
+
+
+def _measure(assembly: Assembly, site: "Site", stack: AsyncExitStack) -> None:
+    """Serve metrics; when jobs ran last before is read from the log meanwhile."""
+    from sinkd.metrics import Metrics, newest_runs
+
+    data_dir = assembly.options.data_dir
+    metrics = Metrics(assembly.daemon, data_dir, assembly.dropped)
+    assembly.daemon.store.log.listeners.append(metrics.observe)
+    site.metrics = metrics.render
+
+    async def restore() -> None:
+        metrics.restore(await asyncio.to_thread(newest_runs, data_dir))
+
+    stack.callback(asyncio.create_task(restore()).cancel)
 
 
 def run_and_exit(options: Options, redactor: Redactor) -> None:
@@ -265,7 +299,8 @@ def _refusal_text(refusal: Refusal, path: Path) -> str:
 
 
 def _check_secrets(secrets: Secrets, spec: Spec) -> None:
-    missing = {name for job in spec.jobs.values() for name in secrets.missing(job)}
+    users: list[Job | Notify] = [*spec.jobs.values(), *spec.notify]
+    missing = {name for user in users for name in secrets.missing(user)}
     if missing:
         message = f"secrets are missing: {', '.join(sorted(missing))} (--check-secrets)"
         raise ConfigError(message)

@@ -136,11 +136,14 @@ def _life(event: Event) -> Told | None:
 def _jobs(event: Event) -> Told | None:
     match event["event"]:
         case "secret_missing":
-            jobs = ", ".join(event["jobs"])
+            jobs = ", ".join(event["jobs"]) or "notify"
             return "SECRET", f"{event['reference']} cannot be resolved, needed by {jobs}"
         case "job_paused":
             until = f"until {_minute(event['until'])} by {event['by']}"
             return "PAUSED", f"{event['job']:<16}  {until}: {event['reason']}"
+        case "notify":
+            about = event.get("job", "the jobs file")
+            return "NOTIFY", f"{about:<16}  {event['on']}: {event.get('error', 'sent')}"
         case "job_resumed":
             by = "its pause is over" if event["by"] == "expired" else f"by {event['by']}"
             return "RESUMED", f"{event['job']:<16}  {by}"
