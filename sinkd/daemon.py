@@ -600,7 +600,8 @@ class Daemon:
                     await asyncio.sleep(RETRY_SECONDS / 2)
                 await self.store.log.flush()
         if lost or self.store.log.blocked:
-            message = f"stopped, but {lost} records could not be made durable"
+            what = f"{lost} records" if lost else "the last lines of the log"
+            message = f"stopped, but {what} could not be made durable"
             raise RecordsLostError(message)
 
 

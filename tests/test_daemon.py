@@ -10,7 +10,7 @@ import pytest
 
 from sinkd import revisions
 from sinkd.daemon import RefusedError
-from sinkd.errors import ConfigError, LockedError, LogUnusableError
+from sinkd.errors import ConfigError, LockedError, LogUnusableError, RecordsLostError
 from sinkd.history import History
 from sinkd.instant import parse_rfc3339
 from sinkd.state import Pause
@@ -509,6 +509,23 @@ def test_a_start_that_cannot_keep_its_jobs_file_ends_for_the_supervisor(tmp_path
 
     with pytest.raises(LogUnusableError, match="cannot be kept"):  # R13
         story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, storage=Broken)
+
+
+def test_a_stopping_daemon_says_what_a_disk_that_does_not_give_in_keeps_out(tmp_path):
+    class Full(Storage):
+        full = False
+
+        def append(self, name, data, mode=0o640):
+            if self.full:
+                raise OSError(errno.ENOSPC, "no space", name)
+            super().append(name, data, mode)
+
+    async def tell(world, life):
+        await asyncio.sleep(1)
+        Full.full = True
+
+    with pytest.raises(RecordsLostError, match="the last lines of the log could not"):  # D2
+        story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, storage=Full)
 
 
 def test_a_stopping_daemon_waits_for_a_disk_that_gives_in(tmp_path):

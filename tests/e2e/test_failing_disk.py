@@ -7,6 +7,7 @@ reload and the stop, until a life meets no more such call.
 
 import errno
 import itertools
+import json
 import shutil
 import subprocess
 import time
@@ -114,6 +115,8 @@ class Lives:
         asked = self.home.clock.now()
         assert process.stop() == 0
         check_each_minute(self.home, self.server, asked)
+        for name in LOGS:  # what was written in part was cut back (E2)
+            assert all(map(json.loads, (self.home.data_dir / name).read_text().splitlines()))
 
 
 def codes(call, met, fault, process):
