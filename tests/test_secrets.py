@@ -215,6 +215,12 @@ def test_a_value_under_8_characters_is_warned_of_once_for_each_reference():
     assert "1234567" not in str(said)
 
 
+def test_a_signing_key_is_known_without_its_prefix_too():
+    secrets = Secrets({"KEYS": "whsec_Zmlyc3Qta2V5 whsec_c2Vjb25kLWtleQ=="}, [])
+    secrets.resolve("${env:KEYS}")
+    assert secrets.redactor.redact("Zmlyc3Qta2V5, c2Vjb25kLWtleQ==") == "[redacted], [redacted]"
+
+
 def test_no_repr_shows_a_value_and_every_value_is_known_to_the_redactor(secrets):
     secrets.value(Reference("env", "TOKEN"))
     assert "s3cr3t" not in repr(secrets) + repr(secrets.redactor)
