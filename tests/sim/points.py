@@ -3,7 +3,7 @@
 `PYTHONPATH=tests python -m sim.points NAME OPERATION TAIL` replays one and prints its violations.
 """
 
-import itertools
+import random
 import shutil
 import sys
 
@@ -187,14 +187,15 @@ def cut(point):
 
 
 def every(step, offset=0):
-    """Yield each step-th point of all scripts, each operation with each tail."""
-    found = (
+    """Return each step-th point of all scripts, each operation with each tail, in a mixed order."""
+    found = [
         (name, operation, tail)
         for name in SCRIPTS
         for operation in range(_play(name)[1])
         for tail in TAILS
-    )
-    return itertools.islice(found, offset, None, step)
+    ]
+    random.Random(0).shuffle(found)
+    return found[offset::step]
 
 
 def _play(name, operation=None, tail=None):

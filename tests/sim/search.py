@@ -1,8 +1,8 @@
-"""Looks for a violation until the time is over: every crash point first, then seed after seed.
+"""Looks for a violation until the time is over: crash points and seeds in turn, then seeds alone.
 
 `PYTHONPATH=tests python -m sim.search --seconds 30 --every 50` prints how far it came, and exits
 with 1 after the first violation, with the line that replays it. `--every N` takes each Nth crash
-point and one tail of five; 1 takes all of both, 0 none.
+point, 1 all of them, 0 none.
 """
 
 # ruff: noqa: T201 (it prints what it finds)
@@ -107,12 +107,12 @@ def search(works, seconds, workers):
                 window += [pool.apply_async(attempt, each) for each in itertools.islice(works, 1)]
 
 
-def summary(total, first):
+def summary(total, first, cuts):
     """Say how far a search came."""
     seeds = f"seeds {first} to {first + total['seeds'] - 1}, " if total["seeds"] else ""
     crashes = total["crash"] + total["cut"] + total["points"]
     return (
-        f"{seeds}{total['seeds']} runs, {total['points']} crash points, {crashes} crashes, "
+        f"{seeds}{total['seeds']} runs, {total['points']} of {cuts} crash points, {crashes} crashes, "
         f"{total['forward'] + total['back']} clock steps, {total['seconds'] / 3600:.0f} virtual hours"
     )
 
@@ -125,22 +125,21 @@ def main(arguments):
     parser.add_argument("--every", type=int, default=0)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     asked = parser.parse_args(arguments)
-    cuts = points.every(asked.every) if asked.every else ()
-    works = itertools.chain(
-        (("points", each) for each in cuts),
-        (("scenario", each) for each in itertools.count(asked.first)),
-    )
+    cuts = points.every(asked.every) if asked.every else []
+    seeds = (("scenario", seed) for seed in itertools.count(asked.first))
+    mixed = (each for cut in cuts for each in (("points", cut), next(seeds)))
+    works = itertools.chain(mixed, seeds)
     total, said = Counter(), 0.0
     for elapsed, replay, violations, did in search(works, asked.seconds, asked.workers):
         total += did
         if violations:
             print(f"\nVIOLATION at commit {commit()}", *violations[:10], sep="\n  ")
-            print(f"replay: PYTHONPATH=tests {replay}\n{summary(total, asked.first)}")
+            print(f"replay: PYTHONPATH=tests {replay}\n{summary(total, asked.first, len(cuts))}")
             return 1
         if elapsed - said > REPORT_SECONDS:
             said = elapsed
-            print(f"{elapsed:6.0f} s  {summary(total, asked.first)}", flush=True)
-    print(f"commit {commit()[:12]}: {summary(total, asked.first)}, 0 violations")
+            print(f"{elapsed:6.0f} s  {summary(total, asked.first, len(cuts))}", flush=True)
+    print(f"commit {commit()[:12]}: {summary(total, asked.first, len(cuts))}, 0 violations")
     return 0
 
 

@@ -33,7 +33,7 @@ def test_random_lives_keep_every_promise(shard, record_property):
 @pytest.mark.timeout(300)
 def test_a_power_cut_at_any_operation_breaks_no_promise(record_property):
     """A slice of all points, another at each commit."""
-    cuts = list(points.every(POINTS_APART, first_seed() // 1000 % POINTS_APART))
+    cuts = points.every(POINTS_APART, first_seed() // 1000 % POINTS_APART)
     for point in cuts:
         replay, violations, _ = attempt("points", point)
         assert not violations, f"PYTHONPATH=tests {replay}"
