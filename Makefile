@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The build backend is a program that its Python module looks for on PATH.
 BUILD := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation
 
-.PHONY: help demo test check soak sim bench lint format requirements
+.PHONY: help demo test check soak fuzz sim bench lint format requirements
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' Makefile
@@ -15,7 +15,7 @@ demo: .venv/sinkd.installed ## try sinkd: an example agent, four jobs, their run
 	@$(BIN)/sinkd demo $(if $(PORT),--port $(PORT)) $$(test -t 0 || echo --once)
 
 test: .venv/tests.installed ## run every test; tests/README.md says how long each part may take
-	@SINKD_PROPERTY_SECONDS=20 $(BIN)/pytest -n auto
+	@SINKD_PROPERTY_SECONDS=20 SINKD_FUZZ_SECONDS=36 $(BIN)/pytest -n auto
 
 check: lint ## run the linters and the fast tests, in under 90 seconds
 	@$(BIN)/pytest -n auto --hypothesis-profile check -m 'not slow and not e2e'
@@ -25,6 +25,9 @@ soak: .venv/tests.installed ## 500 kills, 10,000 edits, a failing disk, six hour
 
 sim: .venv/tests.installed ## look for broken promises in random lives and at every power cut (MINUTES=60)
 	@PYTHONPATH=tests $(BIN)/python -m sim.search --every 1 --seconds $$(( $(or $(MINUTES),10) * 60 ))
+
+fuzz: .venv/tests.installed ## try mutated files for 30 minutes (MINUTES=5 takes 5)
+	@SINKD_FUZZ_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) $(BIN)/pytest -n 2 tests/fuzz/test_fuzz.py
 
 bench: .venv/tests.installed ## measure what takes minutes to measure, and print the figures
 	@$(BIN)/pytest tests/bench/bench_*.py
