@@ -247,7 +247,7 @@ def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None
         return _meant_schedule(text, label)
     if name == "request":
         return label, f"{{url: {json.dumps(text)}}}"
-    if name in {"capture_headers", "days", "on"}:
+    if name in {"capture_headers", "days", "on"} and len(text) <= _LETTERS_READ:
         return f"write `[{_list_of(text)}]`", f"[{_list_of(text)}]"
     return label, None
 
