@@ -15,7 +15,7 @@ from sinkd.instant import rfc3339
 from sinkd.spec import Job
 from sinkd.web import ical
 from sinkd.web.look import Look
-from sinkd.web.view import row_of, runs_of, state_of
+from sinkd.web.view import records_of, row_of, state_of
 
 if TYPE_CHECKING:
     from sinkd.web.site import Site
@@ -92,7 +92,7 @@ class Api:
     async def runs(self, request: Request) -> Response:
         """Answer with the last records of a job, newest first."""
         job = self._job(request)
-        runs = runs_of(self._look.overview, job.name)
+        runs = records_of(self._look.overview, job.name)
         return _json(JobRuns(job=job.name, runs=runs))
 
     async def badge(self, request: Request) -> Response:

@@ -108,10 +108,15 @@ def row_of(job: Job, overview: Overview, pause: Pause | None, now: float) -> Row
     return rows({job.name: job}, alone, stands, now)[0]
 
 
-def runs_of(overview: Overview, job: str) -> list[Run]:
-    """Return the last records of a job, newest first."""
+def records_of(overview: Overview, job: str) -> list[Run]:
+    """Return the last records of a job as they are in the log, newest first."""
     records = (parse(line) for line in reversed(overview.past(job).lines))
-    return [tidy(record) for record in records if is_run(record)]
+    return [record for record in records if is_run(record)]
+
+
+def runs_of(overview: Overview, job: str) -> list[Run]:
+    """Return the last records of a job as they can be shown, newest first."""
+    return [tidy(record) for record in records_of(overview, job)]
 
 
 def in_order(
