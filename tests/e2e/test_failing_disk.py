@@ -153,7 +153,7 @@ def test_some_calls_that_fail(lives, call, number, fault):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("call", "fault"), [(call, fault) for call, faults in FAULTS.items() for fault in faults]
 )
