@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from sinkd.record import Problem, Run, Time
+from sinkd.spec import On
 
 WhyAnswer = Literal[
     "ran", "failed", "skipped", "missed", "interrupted", "in_flight", "waiting", "not_due",
@@ -216,6 +217,17 @@ PlannedJob = TypedDict(
 PlannedJob.__doc__ = "A job that differs: as it will be, or as it was when it is removed."
 
 
+class PlannedNotify(TypedDict):
+    """An item of `notify` that comes or goes; one that changed does both."""
+
+    change: Literal["added", "removed"]
+    url: Annotated[str, Field(description="Up to `?`, references unresolved.")]
+    on: list[On]
+    new_host: Annotated[str | None, Field(description="null: something was sent there before.")]
+    receives: Annotated[list[str], Field(description="References new for this host.")]
+    needs: Annotated[list[str], Field(description="References that nothing had.")]
+
+
 class Plan(TypedDict):
     """What a jobs file changes."""
 
@@ -225,6 +237,7 @@ class Plan(TypedDict):
     renamed: list[PlannedJob]
     unchanged: Annotated[int, Field(ge=0)]
     runs_per_day: RunsPerDay
+    notify: list[PlannedNotify]
     paused: Annotated[NotRequired[list[Paused]], Field(description="Against a daemon only.")]
 
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from sinkd import grammar
+from sinkd.spec import On
 
 JOBS_LIMIT: Final = 50_000
 LABELS_LIMIT: Final = 8
@@ -29,7 +30,6 @@ _OPEN = ConfigDict(
 )
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-On = Literal["failure", "recovery", "config_refused"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 TimeOfDay = Annotated[str, Field(pattern=grammar.TIME_OF_DAY)]
 LabelKey = Annotated[str, Field(pattern=grammar.LABEL_KEY)]

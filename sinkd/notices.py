@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sinkd.instant import minute_text, parse_rfc3339
-from sinkd.jobsfile import On
 from sinkd.report import REASON_WORDS
+from sinkd.spec import On
 from sinkd.standing import problem_text
 
 

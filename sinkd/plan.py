@@ -21,6 +21,7 @@ from sinkd.spec import (
     Daily,
     Interval,
     Job,
+    Notify,
     Schedule,
     Spec,
     default_catch_up_seconds,
@@ -122,8 +123,33 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """An item of `notify` that comes or goes; one that changed does both.
+
+    `new_host` is a host that nothing was sent to before, `receives` are the references that were
+    not sent there before, `needs` those that nothing had; all are empty for one that goes.
+    """
+
+    to: Notify
+    kind: Literal["added", "removed"]
+    new_host: str | None = None
+    receives: tuple[Reference, ...] = ()
+    needs: tuple[Reference, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The host that is told."""
+        return grammar.target(self.to.url).host.lower()
+
+    @property
+    def url(self) -> str:
+        """The URL's text up to `?`."""
+        return self.to.request().public_url
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of all jobs; runs are per day, a load holds the most runs of each minute."""
+    """What becomes of all jobs, and of `notify`; runs are per day, a load holds the most runs of each minute."""
 
     now: int
     same_text: bool
@@ -131,6 +157,7 @@ class Plan:
     changed: tuple[Entry, ...]
     renamed: tuple[Entry, ...]
     removed: tuple[Entry, ...]
+    notify: tuple[Address, ...]
     unchanged: int
     runs_before: float
     runs_after: float
@@ -147,7 +174,8 @@ def compare(before: Spec, after: Spec, now: float) -> Plan:
     """Return what differs and what follows from it, as seen at an instant; order is no difference."""
     old, new = before.jobs, after.jobs
     renames = _renames(old, new)
-    entry = _Known(before, int(now)).entry
+    known = _Known(before, int(now))
+    entry = known.entry
     both = [(old[name], job) for name, job in new.items() if name in old]
     changed = [pair for pair in both if differences(*pair)]
     added = [job for name, job in new.items() if name not in old and name not in renames]
@@ -159,6 +187,10 @@ def compare(before: Spec, after: Spec, now: float) -> Plan:
         changed=tuple(entry(job, was, job) for was, job in changed),
         renamed=tuple(entry(new[name], old[was], new[name]) for name, was in renames.items()),
         removed=tuple(entry(job, job, None) for name, job in old.items() if name in gone),
+        notify=(
+            *(known.address(to) for to in after.notify if to not in before.notify),
+            *(Address(to, "removed") for to in before.notify if to not in after.notify),
+        ),
         unchanged=len(both) - len(changed),
         runs_before=sum(_runs_per_day(job, now) for job in old.values()),
         runs_after=sum(_runs_per_day(job, now) for job in new.values()),
@@ -275,6 +307,7 @@ class _Known:
         self._sent: defaultdict[str, set[Reference]] = defaultdict(set)
         for job in before.jobs.values():
             self._sent[_host(job)].update(job.request.references)
+        self._told = before.notify
 
     def entry(self, job: Job, before: Job | None, after: Job | None) -> Entry:
         """Return what becomes of one job."""
@@ -294,6 +327,22 @@ class _Known:
             new_host=None if host in self._sent else host,
             receives=_without(job.request.references, self._sent.get(host, ())),
             needs=_without(job.references, self._known),
+        )
+
+    def address(self, to: Notify) -> Address:
+        """Return what follows from an item of `notify` that comes."""
+        new = Address(to, "added")
+        told = [each for each in self._told if Address(each, "removed").host == new.host]
+        known = {*self._known, *(ref for each in self._told for ref in each.references)}
+        sent = {
+            *self._sent.get(new.host, ()),
+            *(r for each in told for r in each.request().references),
+        }
+        return replace(
+            new,
+            new_host=None if told or new.host in self._sent else new.host,
+            receives=_without(to.request().references, sent),
+            needs=_without(to.references, known),
         )
 
 
@@ -336,6 +385,7 @@ def as_json(plan: Plan) -> answers.Plan:
         "renamed": [_entry_json(entry) for entry in plan.renamed],
         "unchanged": plan.unchanged,
         "runs_per_day": _runs_json(plan.runs_before, plan.runs_after),
+        "notify": [_address_json(address) for address in plan.notify],
     }
 
 
@@ -364,6 +414,17 @@ def _entry_json(entry: Entry) -> answers.PlannedJob:
     if was and entry.after:
         planned["fields"] = [_field_json(found) for found in entry.differences]
     return planned
+
+
+def _address_json(address: Address) -> answers.PlannedNotify:
+    return {
+        "change": address.kind,
+        "url": address.url,
+        "on": list(address.to.on),
+        "new_host": address.new_host,
+        "receives": [str(reference) for reference in address.receives],
+        "needs": [str(reference) for reference in address.needs],
+    }
 
 
 def _field_json(found: Difference) -> answers.FieldChange:

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from sinkd.instant import minute_text, rfc3339
+from sinkd.spec import On
 
 VERSION: Final = 1
 LINE_LIMIT_BYTES: Final = 32 * 1024  # R6
@@ -193,7 +194,7 @@ class Notify(_Event):
     """Somebody was told of a job or of the jobs file, or could not be: `error` says why."""
 
     event: Literal["notify"]
-    on: Literal["failure", "recovery", "config_refused"]
+    on: On
     job: NotRequired[str]
     status_code: NotRequired[int]
     error: NotRequired[str]

@@ -25,13 +25,14 @@ from sinkd.document import Document
 from sinkd.errors import UsageError
 from sinkd.findings import Findings
 from sinkd.instant import MINUTE
-from sinkd.jobsfile import JobsFile, On, merged
+from sinkd.jobsfile import JobsFile, merged
 from sinkd.spec import (
     WEEKDAYS,
     Daily,
     Interval,
     Job,
     Notify,
+    On,
     Request,
     Schedule,
     Spec,

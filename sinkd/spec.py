@@ -7,11 +7,13 @@ is sent (H10), so a `Spec` never holds a secret.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from sinkd.grammar import Reference, references
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+On: TypeAlias = Literal["failure", "recovery", "config_refused"]
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 
@@ -101,7 +103,7 @@ class Notify:
     """
 
     url: str
-    on: tuple[str, ...]
+    on: tuple[On, ...]
     headers: tuple[tuple[str, str], ...] = ()
     signing_secret: str | None = None
 

@@ -10,9 +10,9 @@ from typing import Any, Final, get_args
 from sinkd.diagnostics import Edit, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
-from sinkd.jobsfile import BOUNDS, Method, On
+from sinkd.jobsfile import BOUNDS, Method
 from sinkd.names import cron_label
-from sinkd.spec import WEEKDAYS
+from sinkd.spec import WEEKDAYS, On
 
 _METHODS: Final = get_args(Method)
 _ON: Final = get_args(On)

@@ -318,7 +318,9 @@ def test_json_has_the_shape_of_the_manual():
     before = spec(JOB, replace(JOB, name="same"), sends("gone.example.com", name="gone"))
     after = spec(of_request(body="x"), replace(JOB, name="same"), sends("new.example.com"))
     shown = as_json(compare(before, after, NOW))
-    assert list(shown) == ["added", "changed", "removed", "renamed", "unchanged", "runs_per_day"]
+    assert list(shown) == [
+        *("added", "changed", "removed", "renamed", "unchanged", "runs_per_day", "notify")
+    ]
     assert [each["job"] for each in shown["added"] + shown["removed"]] == ["b", "gone"]
     assert shown["changed"][0]["fields"] == [{"field": "request.body", "change": "added"}]
     assert (shown["unchanged"], shown["runs_per_day"]) == (1, {"before": 288.0, "after": 288.0})

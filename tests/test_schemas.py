@@ -164,7 +164,7 @@ def test_every_event_of_the_contract_has_a_schema():
     assert names == {
         "started", "stopped", "unclean_stop", "config_accepted", "config_refused",
         "config_restored", "config_unsettled", "config_shrunk", "job_paused", "job_resumed",
-        "secret_missing", "clock_step", "suspended", "stalled", "log_failed", "log_recovered",
+        "secret_missing", "notify", "clock_step", "suspended", "stalled", "log_failed", "log_recovered",
         "rotated", "expired",
     }  # fmt: skip
 

@@ -48,7 +48,7 @@ def run_command(
     else:
         lines = markdown if output_format == "markdown" else text
         show(lines(plan, before, after), color=settings.use_color(sys.stdout))
-    return int(exit_code and bool(plan.entries))
+    return int(exit_code and bool(plan.entries or plan.notify))
 
 
 def _specs(sides: Sequence[Side], *, color: bool) -> list[Spec]:

@@ -22,7 +22,7 @@ from sinkd.commands.plan_text import (
     when,
 )
 from sinkd.load import chart
-from sinkd.plan import Difference, Entry, Plan, Value
+from sinkd.plan import Address, Difference, Entry, Plan, Value
 from sinkd.schedule import describe
 from sinkd.terminal import escape
 
@@ -63,7 +63,8 @@ def _comment(plan: Plan, before: Side, after: Side, shown: int) -> Iterator[str]
     """Yield the comment with this many jobs."""
     entries, left_out = plan.entries[:shown], plan.entries[shown:]
     yield f"<!-- sinkd-plan: {_NOT_IN_A_MARKER.sub('_', after.path)} -->"
-    yield f"### sinkd plan: {amounts(plan) if plan.entries else 'no changes'}"
+    same = "`notify` changes" if plan.notify else "no changes"
+    yield f"### sinkd plan: {amounts(plan) if plan.entries else same}"
     yield ""
     if before.is_daemon or not plan.entries:
         yield from (verdict(plan, before), "")
@@ -71,7 +72,9 @@ def _comment(plan: Plan, before: Side, after: Side, shown: int) -> Iterator[str]
     if plan.entries:
         yield from _table(entries, plan.now)
         yield from _left_out(left_out)
-        yield from _warnings(entries)
+    yield from _notify(plan.notify)
+    yield from _warnings([*entries, *plan.notify])
+    if plan.entries:
         yield from _first_runs(entries, plan.now)
     if plan.load_before != plan.load_after:
         yield from _load(plan)
@@ -157,6 +160,26 @@ def _value(found: Difference, value: Value | None) -> str:
     return text if isinstance(value, bool | float | int | None) else code(text)
 
 
+def _notify(addresses: Sequence[Address]) -> Iterator[str]:
+    """Yield who is told from now on and who no longer."""
+    for address in addresses:
+        icon = "\N{HEAVY PLUS SIGN}" if address.kind == "added" else "\N{HEAVY MINUS SIGN}"
+        told = ", ".join(_consequences(address))
+        line = f"- {icon} notify {code(address.url)} on {', '.join(address.to.on)}"
+        yield f"{line}: {told}" if told else line
+    if addresses:
+        yield ""
+
+
+def _consequences(address: Address) -> Iterator[str]:
+    if address.new_host:
+        yield "**new host**"
+    if address.receives:
+        receives = "receives " + " ".join(code(str(each)) for each in address.receives)
+        yield receives if address.new_host else f"{code(address.host)} {receives}"
+    yield from (f"needs {code(names)} in {where}" for names, where in needs(address))
+
+
 def _left_out(entries: Sequence[Entry]) -> Iterator[str]:
     """Say how many jobs the comment has no room for, and that they need a look all the same."""
     if not entries:
@@ -170,7 +193,7 @@ def _left_out(entries: Sequence[Entry]) -> Iterator[str]:
     yield ""
 
 
-def _warnings(entries: Sequence[Entry]) -> Iterator[str]:
+def _warnings(entries: Sequence[Entry | Address]) -> Iterator[str]:
     """Yield what to look at before merging."""
     warnings = [warning for entry in entries if (warning := _warning(entry))]
     if warnings:
@@ -179,9 +202,9 @@ def _warnings(entries: Sequence[Entry]) -> Iterator[str]:
         yield ""
 
 
-def _warning(entry: Entry) -> str | None:
-    """Return what is new of where the job sends: its host, or a reference that goes there."""
-    sends = f"{code(entry.job.name)} sends"
+def _warning(entry: Entry | Address) -> str | None:
+    """Return what is new of where something is sent: its host, or a reference that goes there."""
+    sends = "`notify` sends" if isinstance(entry, Address) else f"{code(entry.job.name)} sends"
     if entry.new_host:
         return f"{sends} to {code(entry.new_host)}, a host no job used before."
     if entry.receives:

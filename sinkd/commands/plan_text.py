@@ -8,7 +8,7 @@ import click
 from sinkd.commands.plan_sides import Side
 from sinkd.instant import MINUTE, duration_text
 from sinkd.load import busiest, chart, least_used
-from sinkd.plan import Difference, Entry, Plan, Value
+from sinkd.plan import Address, Difference, Entry, Plan, Value
 from sinkd.schedule import describe, local_time
 from sinkd.state import Pause
 from sinkd.terminal import align, escape, pad, width
@@ -41,6 +41,7 @@ def text(plan: Plan, before: Side, after: Side) -> Iterator[str]:
         yield from [""] if before.is_daemon else []
         yield from _blocks(plan)
         yield f"Plan: {amounts(plan)}, {plan.unchanged:,} unchanged. {_runs(plan)} a day."
+    yield from _notify(plan)
     if plan.load_before != plan.load_after:
         yield from _load(plan)
 
@@ -50,6 +51,12 @@ def verdict(plan: Plan, before: Side) -> str:
     differ = len(plan.entries)
     if differ:
         return f"Out of sync: {'1 job differs' if differ == 1 else f'{differ:,} jobs differ'}"
+    if plan.notify:
+        return (
+            "Out of sync: `notify` differs"
+            if before.is_daemon
+            else "No job changes, `notify` does."
+        )
     start = f"In sync ({before.version})" if before.is_daemon else "No changes."
     if plan.same_text:
         return start
@@ -102,7 +109,24 @@ def value_text(found: Difference, value: Value | None) -> str:
     return value
 
 
-def needs(entry: Entry) -> Iterator[tuple[str, str]]:
+def _notify(plan: Plan) -> Iterator[str]:
+    """Yield who is told from now on and who no longer, and what that sends where."""
+    for address in plan.notify:
+        mark = "+" if address.kind == "added" else "-"
+        line = f"  {mark} notify {escape(address.url)} on {', '.join(address.to.on)}"
+        yield ""
+        yield click.style(line, fg=_COLORS[mark])
+        receives = ", ".join(map(str, address.receives))
+        if address.new_host:
+            yield f"{_INDENT}new host {address.new_host}" + (
+                f", receives {receives}" if receives else ""
+            )
+        elif receives:
+            yield f"{_INDENT}sends {receives}, new for {address.host}"
+        yield from (f"{_INDENT}needs {names} in {where}" for names, where in needs(address))
+
+
+def needs(entry: Entry | Address) -> Iterator[tuple[str, str]]:
     """Yield names that no job needed before, each time with where they must be."""
     places = {"env": "the environment of sinkd run", "file": "a secrets directory"}
     for kind, place in places.items():
