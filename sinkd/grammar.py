@@ -36,7 +36,7 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HIGHEST_PORT = 65_535
 _NOT_IN_A_TARGET = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/?%-]")  # RFC 3986
 _DOT_SEGMENT = re.compile(r"(?<=/)\.\.?(?=/|$)")
-_NOT_IN_A_VALUE = re.compile(r"[^\t -~]|^[\t ]+|[\t ]+$")
+_NOT_IN_A_VALUE = re.compile(r"[^\t -~]|^[\t ]+|(?<![\t ])[\t ]+$")
 
 _RESERVED = frozenset(
     {

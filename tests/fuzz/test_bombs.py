@@ -51,6 +51,7 @@ BOMBS = {
     "a key": lambda: f"{EMPTY}? {'k' * (15 * MIB)}\n: 1\n",
     "a key that is a number": lambda: f"{EMPTY}? 1.{'1' * (15 * MIB)}\n: 1\n",
     "long keys": lambda: EMPTY + "".join(f"? {n}{'k' * 15_000}\n: 1\n" for n in range(1000)),
+    "blanks of a header": lambda: HEAD + JOB.replace("url:", "headers: {a: 'x" + " " * (15 * MIB) + "\u00e9'}, url:"),
     "days": lambda: HEAD + JOB.replace("interval_minutes: 15", f"at: '09:00', timezone: UTC, days: {'mon ' * (3 * MIB)}"),
     "references of a header": lambda: HEAD + JOB.replace("url:", f"headers: {{a: '{'${env:A}' * 1_900_000}'}}, url:"),
     "references of a body": lambda: HEAD + JOB.replace("url:", f"body: '{'${env:A}' * 1_900_000}', url:"),
