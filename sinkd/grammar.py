@@ -36,7 +36,8 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HIGHEST_PORT = 65_535
 _NOT_IN_A_TARGET = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/?%-]")  # RFC 3986
 _DOT_SEGMENT = re.compile(r"(?<=/)\.\.?(?=/|$)")
-_NOT_IN_A_VALUE = re.compile(r"[^\t -~]|^[\t ]+|(?<![\t ])[\t ]+$")
+_NOT_IN_A_VALUE = re.compile(r"[^\t -~]")
+_BLANKS_OUTSIDE = re.compile(r"^[\t ]+|(?<![\t ])[\t ]+$")
 
 _RESERVED = frozenset(
     {
@@ -317,7 +318,8 @@ def header_value_flaw(value: str) -> Flaw | None:
     """Say what is wrong with a header's value that may hold references."""
     if (flaw := reference_flaw(value)) is not None:
         return flaw
-    if found := _NOT_IN_A_VALUE.search(_without_references(value)):
+    text = _without_references(value)
+    if found := _NOT_IN_A_VALUE.search(text) or _BLANKS_OUTSIDE.search(text):
         message = "a header value is printable ASCII, with blanks only inside"
         return Flaw(message, "not this", *found.span())
     return None
