@@ -18,15 +18,19 @@ from sinkd.web.look import Look
 from sinkd.web.texts import answer, clock
 from sinkd.web.view import Card, card
 
-_SLICE_SECONDS: Final = 0.008  # how long a page may keep the daemon's loop
+# How long a page may keep the daemon's loop. In a burst its turn comes late, so not too short.
+_SLICE_SECONDS: Final = 0.02
 _HOUR: Final = 3600
+_RUNNING: Final = Markup(
+    '<td data-title="Next run"><span class="state flying"><span class="mark" aria-hidden="true">'
+    "\N{BLACK RIGHT-POINTING SMALL TRIANGLE}</span> running</span></td></tr>\n"
+)
 
 
 class _Seen(NamedTuple):
     """What a row was drawn from."""
 
     seq: int
-    flight: str | None
     pause: Pause | None
     hour: int
 
@@ -76,13 +80,12 @@ class Rows:
         daemon, overview = self._look.daemon, self._look.overview
         known, flight = daemon.store.states.get(job.name), daemon.flights.of(job.name)
         pause = known.pause if known else None
-        run_id = flight.run_id if flight else None
-        seen = _Seen(overview.past(job.name).seq, run_id, pause, int(now // _HOUR))
+        seen = _Seen(overview.past(job.name).seq, pause, int(now // _HOUR))
         drawn = self._drawn.get(job.name)
         if drawn is None or drawn.seen != seen or (drawn.next_slot or now) < now:
             drawn = self._draw(job, seen, card(daemon, overview, job, now), drawn, now)
             self._drawn[job.name] = drawn
-        return drawn.html + _next(drawn.next_slot, int(now))
+        return drawn.html + (_RUNNING if flight else _next(drawn.next_slot, int(now)))
 
     def _draw(
         self, job: Job, seen: _Seen, drawn: Card, before: _Drawn | None, now: float
@@ -102,7 +105,6 @@ class Rows:
                 runs=f"{totals.runs:,}",
                 split=f"{totals.counts['success']:,} ok, {totals.counts['failure']:,} failed",
                 p95=pictures.seconds_text(totals.durations.quantile(0.95)),
-                flying=seen.flight,
                 last=last,
                 last_at=at,
                 now=now,
