@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (a comment on a forge has its plus signs)
 """What a plan says of `notify`: who comes and goes, new hosts, and the references each receives."""
 
 import pytest

@@ -163,7 +163,7 @@ def at(faketime):
 
 def test_every_block_has_a_rule():
     rules = {
-        ("console", ""), ("sh", ""), ("yaml", ""), ("yaml", "job"), ("json", ""), ("python", ""),
+        ("console", ""), ("sh", ""), ("yaml", ""), ("yaml", "job"), ("yaml", "notify"), ("json", ""), ("python", ""),
         ("text", "drawing"),
     }  # fmt: skip
     assert blocks()
@@ -250,11 +250,12 @@ def test_a_command_can_be_typed_as_it_stands(program, at, home, block):
 @of("yaml")
 def test_a_jobs_file_or_a_job_is_valid_and_raises_no_warning(block):
     text = block.text
-    if block.purpose == "job":
-        text = "version: 1\njobs:\n" + re.sub("^", "  ", text, flags=re.MULTILINE)
+    if block.purpose:
+        head = {"job": "jobs:\n", "notify": "jobs: []\nnotify:\n"}[block.purpose]
+        text = f"version: 1\n{head}" + re.sub("^", "  ", text, flags=re.MULTILINE)
     loaded = load(text.encode(), "README.md")
     assert [found.message for found in loaded.diagnostics] == []
-    assert loaded.spec.jobs
+    assert loaded.spec.jobs or loaded.spec.notify
 
 
 @of("json")
