@@ -125,6 +125,7 @@ def test_a_proxy_whose_name_nobody_knows_is_a_failure_of_dns_that_names_it():
         (b"HTTP/1.1 100 On\r\n\r\nHTTP/1.1 403 No\r\n\r\n", "answered 403 to CONNECT"),
         (b"", "did not answer CONNECT"),
         (b"HTTP/1.1 200 OK\r\n", "did not answer CONNECT"),
+        (b"HTTP/1.1 101 Up\r\nUpgrade: x\r\n\r\nx", "its answer to CONNECT is no HTTP"),
         (b"SSH-2.0-x\r\n\r\n", "its answer to CONNECT is no HTTP"),
         (FLOOD, "answers CONNECT without end"),
         (b"HTTP/1.1 200 OK\r\n\r\nhello", "said more than its answer to CONNECT"),
