@@ -594,15 +594,21 @@ class Daemon:
         lost = await self.flights.cut(LAST_WRITE_SECONDS)
         self.store.alive(self.clock.wall(), draining=began, at_once=True)
         self.store.log.event("stopped", reason=self._stopping, clean=not lost)
-        with contextlib.suppress(TimeoutError):  # a disk that refuses may yet give in (E5)
-            async with asyncio.timeout(LAST_WRITE_SECONDS):
-                while self.store.log.blocked:  # noqa: ASYNC110 (it is tried again by the clock)
-                    await asyncio.sleep(RETRY_SECONDS / 2)
-                await self.store.log.flush()
+        await self._flush_last()
         if lost or self.store.log.blocked:
             what = f"{lost} records" if lost else "the last lines of the log"
             message = f"stopped, but {what} could not be made durable"
             raise RecordsLostError(message)
+
+    async def _flush_last(self) -> None:
+        """Make everything durable; a disk that refuses may yet give in (E5)."""
+        log = self.store.log
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITE_SECONDS):
+                await log.flush()
+                while log.blocked:
+                    await asyncio.sleep(RETRY_SECONDS / 2)
+                    await log.flush()
 
 
 def _fingerprint(job: Job) -> str | None:

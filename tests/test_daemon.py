@@ -528,6 +528,23 @@ def test_a_stopping_daemon_says_what_a_disk_that_does_not_give_in_keeps_out(tmp_
         story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, storage=Full)
 
 
+def test_a_stopping_daemon_tries_its_very_last_line_again(tmp_path):
+    class Full(Storage):
+        refusals = 1
+
+        def append(self, name, data, mode=0o640):
+            if b'"stopped"' in data and self.refusals:
+                self.refusals -= 1
+                raise OSError(errno.ENOSPC, "no space", name)
+            super().append(name, data, mode)
+
+    async def tell(world, life):
+        await asyncio.sleep(1)
+
+    story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, storage=Full)
+    assert events(tmp_path, "stopped")  # E5
+
+
 def test_a_stopping_daemon_waits_for_a_disk_that_gives_in(tmp_path):
     class Full(Storage):
         full = False
