@@ -120,7 +120,6 @@ async def assemble(
     UsageError when the address of `--listen` cannot be used.
     """
     site = _site(options)
-    shows = [each for each in (show, site and site.feed.show) if each]
     log = structlog.get_logger("sinkd")
     clock = SystemClock()
     files = Threads("config")
@@ -146,9 +145,7 @@ async def assemble(
         log.warning("tzdata_stale", version=rules.version, fix="upgrade the package tzdata")
     try:
         storage = Storage(options.data_dir)
-        store = Store(
-            storage, clock, Threads("writer"), tzdata=rules.version, show=_together(*shows)
-        )
+        store = Store(storage, clock, Threads("writer"), tzdata=rules.version, show=show)
     except OSError as error:
         message = f"{options.data_dir}: {error.strerror}; sinkd cannot keep its run log there"
         raise LogUnusableError(message) from error
@@ -201,13 +198,14 @@ async def run(options: Options, redactor: Redactor) -> None:
 async def serve(assembly: Assembly) -> None:
     """Run an assembled daemon, under signals, supervisor and control socket, until it stops."""
     daemon, options, site = assembly.daemon, assembly.options, assembly.site
-    supervision = _Supervision(daemon, Notifier.from_environment())
+    supervision = _Supervision(daemon, Notifier.from_environment(), site)
     supervision.listen()
-    daemon.passed = _together(supervision.passed, site.passed) if site else supervision.passed
+    daemon.passed = supervision.passed
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(control.serving(daemon, options.data_dir))
         await _notify(assembly, stack)
         if site:
+            daemon.store.log.listeners.append(site.feed.show)
             _measure(assembly, site, stack)
             serving = site.serving(daemon, options.data_dir, assembly.source)
             await stack.enter_async_context(serving)
@@ -280,16 +278,6 @@ def _site(options: Options) -> "Site | None":
     )
 
 
-def _together(*calls: Callable[..., None]) -> Callable[..., None]:
-    """Return what makes all of these calls."""
-
-    def call(*arguments: object) -> None:
-        for each in calls:
-            each(*arguments)
-
-    return call
-
-
 def _refusal_text(refusal: Refusal, path: Path) -> str:
     """Return all that is wrong with a file, with its lines; nothing when it could not be read."""
     if not refusal.diagnostics:
@@ -307,10 +295,11 @@ def _check_secrets(secrets: Secrets, spec: Spec) -> None:
 
 
 class _Supervision:
-    """Hands on what signals ask for, and tells systemd how the daemon is."""
+    """Hands on what signals ask for, and tells systemd and the site how the daemon is."""
 
-    def __init__(self, daemon: Daemon, notifier: Notifier) -> None:
+    def __init__(self, daemon: Daemon, notifier: Notifier, site: "Site | None" = None) -> None:
         self._daemon = daemon
+        self._site = site
         self._notifier = notifier
         self._told = ""
         self._reloads: set[asyncio.Task[None]] = set()
@@ -328,6 +317,8 @@ class _Supervision:
 
     def passed(self) -> None:
         """Say after each pass of the loop that it is alive, and what comes next."""
+        if self._site:
+            self._site.passed()
         status = _status(self._daemon)
         if not self._told:
             self._notifier.ready(status)

@@ -332,7 +332,8 @@ def test_metrics_are_what_is_handed_in(site):
     assert site.get("/metrics", Accept="a/b").content == b"sinkd_jobs 1\n"
 
 
-def test_a_stream_says_which_jobs_changed_since_a_number(site):
+def test_a_stream_says_which_jobs_changed_since_a_number(site, monkeypatch):
+    monkeypatch.setattr("sinkd.web.feed._COALESCE_SECONDS", 0)
     feed = site.feed
 
     async def told(**headers):
