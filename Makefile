@@ -26,6 +26,9 @@ soak: .venv/tests.installed ## 500 kills, 10,000 edits, a failing disk, six hour
 sim: .venv/tests.installed ## look for broken promises in random lives and at every power cut (MINUTES=60)
 	@PYTHONPATH=tests $(BIN)/python -m sim.search --every 1 --seconds $$(( $(or $(MINUTES),10) * 60 ))
 
+planted: .venv/tests.installed ## plant bugs in a copy, and name what finds each of them
+	@PYTHONPATH=tests $(BIN)/python -m planted.run
+
 fuzz: .venv/tests.installed ## try mutated files for 30 minutes (MINUTES=5 takes 5)
 	@SINKD_FUZZ_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) $(BIN)/pytest -n 2 tests/fuzz/test_fuzz.py
 
