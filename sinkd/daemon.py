@@ -223,20 +223,30 @@ class Daemon:
             log.event("unclean_stop", last_alive_at=rfc3339(float(alive)))
         log.event("started", **started, tzdata=self.lines.tzdata, source=source)
         now = self._look_at_clocks()
-        self._adopt(first)
+        last, said = self.accepted_last, self.store.said_revision
+        if last.revision not in {"", said}:
+            # A crash came after it was kept: it has held since then, and so it is said.
+            said, since = last.revision, min(now, self.store.accepted_at)
+            self._begin_spec(Candidate(last, b"", None), since)
+            self._announce(Candidate(last, b"", None), since)
+        self._begin_spec(first, now)
         self.reloader.running = first.spec.revision
-        for name, known in list(self.store.states.items()):
-            self._end_schedule(name, known.schedule, now)
-        for job in self.spec.jobs.values():
-            if job.name not in self.store.states:
-                self.store.cursor(job.name, int(now), _fingerprint(job))
-        if first.spec.revision != self.accepted_last.revision:
+        if first.spec.revision != last.revision:
             self._keep_first(first, now)
-        if first.spec.revision != self.store.said_revision:  # a crash may come between the two
+        if first.spec.revision != said:
             self._announce(first, now)
         if self.reloader.refused:
             self.refused(self.reloader.refused)
         self._look_for_secrets()
+
+    def _begin_spec(self, candidate: Candidate, since: float) -> None:
+        """Take a spec over from a daemon that is gone, as of an instant (T7, T9)."""
+        self._adopt(candidate)
+        for name, known in list(self.store.states.items()):
+            self._end_schedule(name, known.schedule, since)
+        for job in self.spec.jobs.values():
+            if job.name not in self.store.states:
+                self.store.cursor(job.name, int(since), _fingerprint(job))
 
     def _keep_first(self, first: Candidate, now: float) -> None:
         """Keep what the daemon begins with: without it the next start may run an older file (R13)."""

@@ -77,6 +77,12 @@ class Store:
         """The last sign of life of the daemon before, None in a new directory (R12)."""
         return self._replay.alive_at
 
+    @property
+    def accepted_at(self) -> float:
+        """When the jobs file was kept that was accepted last; 0 without one (R13)."""
+        accepted = revisions.read_accepted(self._storage.path)
+        return parse_rfc3339(accepted.at) if accepted else 0
+
     def down(self, slot: int) -> MissReason:
         """Say why nobody sent a slot that was due before this start (T6, D4)."""
         draining, alive = self._replay.draining, self._replay.alive_at or 0

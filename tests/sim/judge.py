@@ -89,20 +89,31 @@ def _answered_once(runs, events, specs, until, *, went_back):
     answers = defaultdict(list)
     for run in runs:
         if run.get("trigger") != "manual":
-            first = parse_rfc3339(run["scheduled_at"])
             last = parse_rfc3339(run.get("last_scheduled_at", run["scheduled_at"]))
-            answers[run["job"]].append((first, last))
+            answer = (parse_rfc3339(run["scheduled_at"]), last, run.get("count", 1))
+            answers[run["job"]].append(answer)
     for name, since, through, when in _spans(events, specs, until):
+        within = [each for each in answers[name] if each[0] <= through and each[1] > since]
+        if not went_back:
+            yield from _counted(name, within, since, through, when)
         at = since
-        clipped = [(max(one, since + 1), min(end, through)) for one, end in answers[name]]
-        for first, last in sorted(each for each in clipped if each[0] <= each[1]):
-            if first <= at and not went_back and schedule.count(when, first - 1, min(last, at)):
-                yield f"I5: {name}@{rfc3339(first)} has two answers"
+        for first, last, _ in sorted(within):
             if schedule.count(when, at, first - 1):
                 yield f"I5: {name}@{rfc3339(schedule.next_slot(when, at))} has no answer"
             at = max(at, last)
         if schedule.count(when, at, through):
             yield f"I5: {name}@{rfc3339(schedule.next_slot(when, at))} has no answer"
+
+
+def _counted(name, within, since, through, when):
+    """No slot has two answers, and a range says how many it has."""
+    at = since
+    for first, last, count in sorted(within):
+        if first <= at and schedule.count(when, max(since, first - 1), min(last, at)):
+            yield f"I5: {name}@{rfc3339(first)} has two answers"
+        if since < first and last <= through and count != schedule.count(when, first - 1, last):
+            yield f"I5: {name}@{rfc3339(first)} to {rfc3339(last)} are not {count}"
+        at = max(at, last)
 
 
 def _spans(events, specs, until):

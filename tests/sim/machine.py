@@ -51,7 +51,7 @@ class Machine:
     """A world, what fails in it, and what was seen of it from outside.
 
     `set_back` has the monotonic instants at which the clock was set back, `wrong` what was seen to
-    be wrong while it ran, `bytes_said` what the daemon wrote to its terminal.
+    be wrong while it ran, `outage` the seconds that a supervisor takes.
     """
 
     def __init__(self, data_dir, jobs, *, seed=0, start="2026-11-23T08:59:30Z", tail=None, **more):
@@ -64,6 +64,7 @@ class Machine:
         self.wrong = []
         self.good = jobs
         self.life = None
+        self.outage = 0
         self.world = World(
             data_dir,
             self.clock,
@@ -110,7 +111,7 @@ class Machine:
                 if not self._is_dead():
                     return
                 await self._bury()
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(max(RETRY_SECONDS, self.outage))
 
     async def sleep(self, seconds):
         """Let time pass; who died meanwhile is started again."""
@@ -182,6 +183,7 @@ class Machine:
         self._measure()
         if self._is_dead():
             await self._bury()
+            await asyncio.sleep(self.outage)
             await self.boot()
 
     async def _bury(self):

@@ -85,6 +85,17 @@ async def reload_swap(machine):
     await machine.sleep(60)
 
 
+@script(jobs(MINUTELY, FIVE))
+async def another_file_at_a_start(machine):
+    await machine.sleep(35)
+    machine.edit(jobs("interval_minutes: 2", MINUTELY, more=", enabled: false"))
+    await machine.crash(down=10)
+    await machine.sleep(70)
+    machine.edit(jobs(FIVE, MINUTELY, MINUTELY))
+    await machine.crash(down=10)
+    await machine.sleep(70)
+
+
 @script()
 async def refused_file(machine):
     machine.edit(b"version: 1\njobs: 7\n", good=False)
@@ -207,6 +218,7 @@ def _play(name, operation=None, tail=None):
         machine = Machine(directory, data, tail=tail, **world)
         machine.latencies = (latency,)
         machine.faults.cut_after = None if operation is None else int(operation)
+        machine.outage = 0 if operation is None else int(operation) % 2 * 70
         await machine.boot()
         await live(machine)
         operations = machine.faults.operations

@@ -80,6 +80,7 @@ def play(seed, data_dir, *, clock_steps=True):
         acts = [_edit, _edit, _ask, _ask, _stop, _crash, _cut, _cut, _fail, _fail, _suspend]
         if clock_steps:
             acts += rng.choice(([], [_forward], [_forward, _back, _back]))
+        machine.outage = rng.choice((0, 0, 60, 8000))
         await machine.boot()
         for _ in range(rng.randint(3, 10)):
             await machine.sleep(rng.choice((0.1, 3, 61, 300, 1000)) * rng.random())
