@@ -117,7 +117,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     ),
     "SNK105": Explanation(
         "The field takes one of a few values, written exactly so: methods in upper case, days as "
-        "`mon` to `sun`, the version as `1`.",
+        "`mon` to `sun`, the version as `1`, what to tell of as `failure`, `recovery` or "
+        "`config_refused`.",
         _file(request="{url: https://api.example.com/refresh, method: post}"),
         _file(request="{url: https://api.example.com/refresh, method: POST}"),
     ),

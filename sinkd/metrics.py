@@ -194,8 +194,9 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Yield the families with what holds now, for the client library."""
         jobs = self._daemon.spec.jobs
-        for removed in [name for name in list(self._series) if name not in jobs]:
-            self._series.pop(removed, None)
+        if self._daemon.spec.revision:  # there is one once the daemon runs
+            for removed in [name for name in list(self._series) if name not in jobs]:
+                self._series.pop(removed, None)
         yield from self._about_the_daemon()
         yield from self._about_jobs(list(jobs.values()))
         yield from self._about_runs(list(jobs))

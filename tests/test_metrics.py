@@ -59,6 +59,7 @@ class Watched:
         self.daemon, self.last = daemon, None
         self.metrics = Metrics(daemon, self.data_dir, dropped=lambda: 0)
         self.metrics.restore(newest_runs(self.data_dir))
+        self.metrics.render()  # a scrape before the spec is there loses nothing
         daemon.store.log.listeners.append(self.metrics.observe)
         started = {"version": "1", "pid": 1, "host": "virtual"}
         self.running = asyncio.create_task(daemon.run(first, source=origin, started=started))
