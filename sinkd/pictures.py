@@ -35,7 +35,7 @@ def strip(day: Sequence[Hour]) -> Markup:
         f'<path class="{kind}" d="{"".join(bars)}"/>' for kind, bars in quiet.items() if bars
     )
     return Markup(  # noqa: S704 (numbers and words of ours)
-        f'<svg class="strip" viewBox="0 0 {len(day) * _STEP - 2} {_TALL}" role="img" '
+        f'<svg class="strip" viewBox="0 0 {len(day) * _STEP - 2} {_TALL}" preserveAspectRatio="xMinYMid" role="img" '
         f'aria-label="last 24 hours: {hour_text(_sum(day))}">{plain}{"".join(marked)}</svg>'
     )
 

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -130,15 +129,15 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
+    path = Path(listening.getsockname()) if listening.family == socket.AF_UNIX else None
     served = asyncio.create_task(server.serve([listening]))
     try:
         yield
     finally:
         server.should_exit = True
         await served
-        if listening.family == socket.AF_UNIX:
-            with contextlib.suppress(OSError):
-                os.unlink(listening.getsockname())  # noqa: PTH108 (it is a name already)
+        if path:
+            path.unlink(missing_ok=True)
 
 
 class _Server(uvicorn.Server):
