@@ -86,8 +86,8 @@ def edges_of(data_dir: Path, jobs: Collection[str], now: float) -> Edges:
     for path in history.summaries():
         with suppress(OSError, ValueError):
             _, _, older = sealed.decode(path.read_bytes()) or (0, 0, {})
-            found.failing.difference_update(older)
-            found.failing.update(name for name, totals in older.items() if _fails(totals))
+            for name, totals in older.items():
+                _fold(found.failing, name, totals)
     for run in history.runs():
         if run.get("reason") != "shutdown":
             found.take(run)
@@ -96,8 +96,11 @@ def edges_of(data_dir: Path, jobs: Collection[str], now: float) -> Edges:
     return found
 
 
-def _fails(totals: Totals) -> bool:
-    """Say whether the last slot of a sealed file was not answered by success."""
-    bad = [each.last["seq"] for (_, why), each in totals.troubles.items() if why != "paused"]
-    good = totals.last_success["seq"] if totals.last_success else 0
-    return max(bad, default=0) > good
+def _fold(failing: set[str], job: str, totals: Totals) -> None:
+    """Take in whether the last slot of a job in a sealed file was answered by success."""
+    troubles = [each.last["seq"] for (_, why), each in totals.troubles.items() if why != "paused"]
+    bad, good = max(troubles, default=0), totals.last_success["seq"] if totals.last_success else 0
+    if bad > good:
+        failing.add(job)
+    elif good:
+        failing.discard(job)

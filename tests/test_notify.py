@@ -252,6 +252,17 @@ def test_which_jobs_fail_is_known_from_summaries_and_the_log(tmp_path, old, new,
     assert ("bot" in edges_of(tmp_path, {"bot"}, 0).failing) == fails
 
 
+def test_a_sealed_file_in_which_a_job_was_only_paused_changes_nothing(tmp_path):
+    for seq, fields in (
+        (1, {"outcome": "failure", "reason": "dns"}),
+        (2, {"outcome": "skipped", "reason": "paused"}),
+    ):
+        segment = tmp_path / f"runs-2026112{seq}T090000Z.jsonl"
+        segment.write_bytes(record.line(run_of(seq, **fields)))
+        segment.with_suffix(".summary.json").write_bytes(sealed.summary_of(segment))
+    assert edges_of(tmp_path, {"bot"}, 0).failing == {"bot"}
+
+
 def test_a_job_that_is_no_longer_in_the_file_does_not_fail(tmp_path):
     (tmp_path / "runs.jsonl").write_bytes(record.line(run_of(1, "failure", reason="dns")))
     assert edges_of(tmp_path, {"another"}, 0).failing == set()
