@@ -5,7 +5,7 @@ memory is bounded for each job: its totals, 24 hours, and the lines of its last 
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -140,12 +140,6 @@ class Overview:
     def newest(self) -> int:
         """The `seq` of the newest record or event."""
         return max([self.seq, *(event["seq"] for event in self.events.values())])
-
-    def forget(self, but: Collection[str]) -> None:
-        """Forget the jobs that are not among these: they were removed."""
-        for known in (self._pasts, self._changed, self.summary.jobs):
-            for name in known.keys() - set(but):
-                del known[name]
 
     def _touch(self, job: str, seq: int | None = None) -> None:
         self._changed.pop(job, None)

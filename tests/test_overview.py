@@ -84,9 +84,3 @@ def test_what_changed_since_a_number_is_named_newest_first():
     assert overview.changed_since(4) == []
     overview.add_event({"v": 1, "seq": 5, "at": rfc3339(NOON), "event": "job_resumed", "job": "b"})
     assert (overview.changed_since(4), overview.newest) == (["b"], 5)
-
-
-def test_jobs_that_are_gone_are_forgotten():
-    overview = overview_of(run(1, job="a"), run(2, job="b"))
-    overview.forget(["b"])
-    assert (overview.totals("a").runs, overview.changed_since(0)) == (0, ["b"])

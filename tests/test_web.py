@@ -417,6 +417,13 @@ def test_what_was_before_the_start_is_read_once_and_new_lines_are_not_lost(tmp_p
     assert [json.loads(line)["seq"] for line in feed.overview.past("calm").lines] == [1, 2, 3]
 
 
+def test_a_past_that_cannot_be_read_does_not_hold_up_what_comes(tmp_path):
+    site, feed = Site(tmp_path), Feed()
+    feed.show(record.line(site.run("calm", 5)))
+    asyncio.run(feed.fill(Reader(tmp_path / "none")))
+    assert (feed.is_complete, feed.overview.totals("calm").runs) == (True, 1)
+
+
 def test_reading_the_log_ends_when_the_daemon_stops(tmp_path):
     site = Site(tmp_path)
     lines = b"".join(record.line(site.run("calm", minutes)) for minutes in range(3000, 0, -1))

@@ -104,6 +104,8 @@ def test_a_body_and_a_head_over_8_kib_are_refused(site):
     assert site.get("/", **{"Content-Length": "1"}).status_code == 413
     assert site.get("/", **{"Transfer-Encoding": "chunked"}).status_code == 413
     assert site.get("/", **{"X-Long": "a" * 9000}).status_code == 431
+    assert site.get(f"/?q={'a' * 9000}").status_code == 431
+    assert site.get(f"/{'a' * 9000}").status_code == 431
 
 
 # --- where it listens ------------------------------------------------------------------------------

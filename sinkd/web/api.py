@@ -82,7 +82,7 @@ class Api:
         for job in look.spec.jobs.values():
             pause = held.get(job.name)
             row = row_of(job, look.overview, pause, now).as_json()
-            jobs.append({**row, "state": state_of(job, pause, look.overview)})
+            jobs.append({**row, "state": state_of(job, pause, look.overview.past(job.name))})
             if time.perf_counter() - began > _SLICE_SECONDS:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
@@ -99,7 +99,7 @@ class Api:
         """Answer in the form of an endpoint badge of shields.io."""
         job = self._job(request)
         look = self._look
-        state = state_of(job, look.pauses().get(job.name), look.overview)
+        state = state_of(job, look.pauses().get(job.name), look.overview.past(job.name))
         totals = look.overview.totals(job.name)
         message: str = "no run yet" if state == "new" else state
         if state in {"ok", "failing"} and totals.runs:

@@ -8,9 +8,11 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+import structlog
 from pydantic_core import from_json
 
 from sinkd import sealed
+from sinkd.errors import UsageError
 from sinkd.history import History, is_event, is_run
 from sinkd.overview import Overview
 from sinkd.record import Event, Run
@@ -18,6 +20,8 @@ from sinkd.report import Summary
 from sinkd.web.gently import Reader
 
 _COALESCE_SECONDS: Final = 1.0
+
+_log = structlog.get_logger("sinkd")
 
 
 class Feed:
@@ -40,7 +44,11 @@ class Feed:
 
     async def fill(self, reader: Reader) -> None:
         """Take in what the log holds from before; the loop goes on meanwhile."""
-        overview = await reader.ask(read)
+        try:
+            overview = await reader.ask(read)
+        except UsageError as error:  # what comes from now on is shown all the same
+            _log.warning("past_unreadable", error=str(error))
+            overview = Overview()
         for record, line in self._held:
             _add(overview, record, line)
         self.overview, self.is_complete, self._held = overview, True, []

@@ -36,10 +36,11 @@ class Access:
     hosts: Collection[str]
     token: str | None = None
 
-    def refusal(self, method: str, path: str, headers: Headers) -> Response | None:
+    def refusal(self, scope: Scope) -> Response | None:
         """Return why a request is refused, None when it is not."""
-        refused = _malformed(method, headers)
-        if refused or path in HEALTH:
+        headers = Headers(scope=scope)
+        refused = _malformed(scope, headers)
+        if refused or scope["path"] in HEALTH:
             return refused
         if host_name(headers.get("host", "")) not in self.hosts:
             told = "this name is not one of sinkd's: allow it with --allowed-host NAME\n"
@@ -50,11 +51,13 @@ class Access:
         return None
 
 
-def _malformed(method: str, headers: Headers) -> Response | None:
-    if method not in _METHODS:
+def _malformed(scope: Scope, headers: Headers) -> Response | None:
+    if scope["method"] not in _METHODS:
         told = "sinkd only answers GET and HEAD: a jobs file or the command line changes it\n"
         return PlainTextResponse(told, 405, {"Allow": ", ".join(_METHODS), **_CLOSE})
-    if sum(len(name) + len(value) + 4 for name, value in headers.raw) > HEAD_BYTES:
+    # h11 only counts a head that comes in parts.
+    target = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    if target + sum(len(name) + len(value) + 4 for name, value in headers.raw) > HEAD_BYTES:
         return PlainTextResponse("the request's head is over 8 KiB\n", 431, _CLOSE)
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         return PlainTextResponse("a request here has no body\n", 413, _CLOSE)
@@ -83,8 +86,7 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        headers = Headers(scope=scope)
-        app = self.access.refusal(scope["method"], scope["path"], headers) or self.app
+        app = self.access.refusal(scope) or self.app
         try:
             await app(scope, receive, send_with_headers)
         except Exception:

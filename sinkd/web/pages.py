@@ -129,7 +129,8 @@ class Pages:
         status = look.status()
         held = look.pauses()
         states = [
-            state_of(job, held.get(job.name), look.overview) for job in look.spec.jobs.values()
+            state_of(job, held.get(job.name), look.overview.past(job.name))
+            for job in look.spec.jobs.values()
         ]
         return {
             "now": now,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from sinkd.history import is_run, parse
-from sinkd.overview import Hour, Overview
+from sinkd.overview import Hour, Overview, Past
 from sinkd.record import Run
 from sinkd.report import Row, Summary, has_labels, rows, tidy
 from sinkd.spec import Job, Spec
@@ -70,13 +70,12 @@ class Filter:
         return self.text.lower() in f"{job.name} {job.description or ''}".lower()
 
 
-def state_of(job: Job, pause: Pause | None, overview: Overview) -> State:
+def state_of(job: Job, pause: Pause | None, past: Past) -> State:
     """Return how a job is; one that is not scheduled is neither well nor failing."""
     if not job.enabled:
         return "disabled"
     if pause:
         return "paused"
-    past = overview.past(job.name)
     if past.failing:
         return "failing"
     return "ok" if past.seq else "new"
@@ -92,11 +91,11 @@ def card(daemon: "Daemon", overview: Overview, job: Job, now: float) -> Card:
     """Return what is shown of a job."""
     known = daemon.store.states.get(job.name)
     pause = known.pause if known else None
-    flight = daemon.flights.of(job.name)
+    flight, past = daemon.flights.of(job.name), overview.past(job.name)
     return Card(
         row_of(job, overview, pause, now),
-        state_of(job, pause, overview),
-        overview.past(job.name).day(now),
+        state_of(job, pause, past),
+        past.day(now),
         flight.run_id if flight else None,
     )
 
@@ -123,7 +122,9 @@ def in_order(
     spec: Spec, overview: Overview, held: Mapping[str, Pause], wanted: Filter
 ) -> list[Job]:
     """Return the jobs that are wanted: failing first, in the order of the file otherwise."""
-    states = {job.name: state_of(job, held.get(job.name), overview) for job in spec.jobs.values()}
+    states = {
+        name: state_of(job, held.get(name), overview.past(name)) for name, job in spec.jobs.items()
+    }
     jobs = [job for job in spec.jobs.values() if wanted.wants(job, states[job.name])]
     return sorted(jobs, key=lambda job: _RANKS[states[job.name]])
 
