@@ -1,14 +1,13 @@
 """A job held by hand (T10): over a kill -9, said to whoever asks, and ended by itself."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
 pytestmark = pytest.mark.e2e
 
 WHY_NOT = "vendor maintenance, ticket 4711"
-SLOT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def slots_of(home, outcome, name="held"):
@@ -48,13 +47,9 @@ def test_a_pause_outlives_a_kill_says_who_and_why_and_ends_by_itself(home, serve
     home.wait_for(lambda: slots_of(home, ("success", None))[-1] > paused["until"], "it runs again")
     assert process.stop() == 0
     begun, until = (datetime.fromisoformat(paused[each]) for each in ("at", "until"))
-    held = {
-        request.run[1]
+    sent = {
+        request.run[0]
         for request in server.requests
-        if request.run[0] == "held" and begun < datetime.fromisoformat(request.run[1]) < until
+        if begun < datetime.fromisoformat(request.run[1]) < until
     }
-    assert not held, "sent while it was paused"
-    others = {request.run[1] for request in server.requests if request.run[0] == "other"}
-    assert {
-        (begun + timedelta(minutes=3)).replace(second=0, microsecond=0).strftime(SLOT)
-    } <= others
+    assert sent == {"other"}
