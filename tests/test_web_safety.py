@@ -5,6 +5,8 @@ import base64
 import contextlib
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -260,3 +262,12 @@ def test_the_129th_connection_gets_503_and_the_others_are_served(monkeypatch):
             pass  # the server has not yet heard of it
 
     served(scenario)
+
+
+def test_a_daemon_that_does_not_listen_imports_no_page():
+    code = (
+        "import sys, sinkd.start;"
+        "print([m for m in sys.modules if m.startswith(('starlette', 'uvicorn', 'sinkd.web'))])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
