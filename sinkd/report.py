@@ -307,7 +307,7 @@ class Report:
     """Everything that a report shows, read at the instant `now`.
 
     The window is [since, until), `since` None for everything. `runs` are newest first, None when
-    neither one job nor an outcome was asked for. `log` is the place that was read. Without
+    neither one job nor an `outcome` was asked for. `log` is the place that was read. Without
     `knows_jobs` there was no valid jobs file, so that no job can be said to be removed.
     """
 
@@ -320,6 +320,7 @@ class Report:
     now: float
     log: str
     knows_jobs: bool = True
+    outcome: str | None = None
 
     @property
     def begins_at(self) -> float | None:

@@ -13,10 +13,14 @@ from pydantic_core import to_json
 from sinkd import sealed, source
 from sinkd.clock import SystemClock
 from sinkd.commands.jobs import check_names, instants
+from sinkd.commands.progress import with_progress
+from sinkd.commands.report_csv import csv
 from sinkd.commands.report_text import text
+from sinkd.commands.report_words import stamp
 from sinkd.errors import UsageError
 from sinkd.history import History
 from sinkd.instant import minute_text
+from sinkd.overview import Past
 from sinkd.record import Run
 from sinkd.report import Report, Row, Summary, Totals, has_labels, parse_labels, rows
 from sinkd.revisions import read_accepted
@@ -61,6 +65,9 @@ def run_command(
 ) -> int:
     """Print a report; 1 when a listed job is below `fail_under`. `now` is the clock's if None."""
     now = SystemClock().wall() if now is None else now
+    if output_format == "csv" and outcome:
+        message = "`--outcome` lists runs, `-o csv` has a line for each job: choose one of them"
+        raise UsageError(message)
     history = History(settings.data_dir)
     known = _known_jobs(settings)
     zone = _zone(known, jobs)
@@ -72,31 +79,79 @@ def run_command(
         since=None if since is None else instants(since, now, zone)[0],
         until=None if until is None else instants(until, now, zone)[-1],
     )
-    report = _read(history, known, question, now)
-    if output_format == "json":
-        click.echo(to_json(report.as_json(), indent=2))
-    else:
-        show(text(report, columns()), color=settings.use_color(sys.stdout))
+    _check_window(question, now)
+    pasts: dict[str, Past] = {}
+    report = _read(history, known, question, now, pasts if output_format == "html" else None)
+    _print(report, pasts, output_format, settings)
     warn_of_unreadable(history.unreadable)
     return _below(report.rows, fail_under)
 
 
+def _check_window(question: _Question, now: float) -> None:
+    """Raise UsageError when no instant lies in the window."""
+    since, until = question.since, question.until
+    if since is None:
+        return
+    if since > now:
+        message = (
+            f"--since: {_utc_text(since)} is in the future, it is {_utc_text(now)}; "
+            "`sinkd next` shows what comes"
+        )
+        raise UsageError(message)
+    if until is not None and until <= since:
+        message = f"--until: {_utc_text(until)} is not after --since, which is {_utc_text(since)}"
+        raise UsageError(message)
+
+
+def _utc_text(instant: float) -> str:
+    return f"{stamp(instant)} UTC"
+
+
+def _print(
+    report: Report, pasts: Mapping[str, Past], output_format: str, settings: "Settings"
+) -> None:
+    """Write the report to standard output; what is a file for others is UTF-8 everywhere."""
+    match output_format:
+        case "json":
+            click.echo(to_json(report.as_json(), indent=2))
+        case "csv":
+            click.echo(csv(report).encode(), nl=False)
+        case "markdown":
+            from sinkd.commands.report_markdown import markdown
+
+            click.echo(markdown(report).encode())
+        case "html":
+            from sinkd.commands.report_html import html
+
+            click.echo(html(report, pasts).encode())
+        case _:
+            show(text(report, columns()), color=settings.use_color(sys.stdout))
+
+
 def _read(
-    history: History, known: Mapping[str, Job] | None, question: _Question, now: float
+    history: History,
+    known: Mapping[str, Job] | None,
+    question: _Question,
+    now: float,
+    pasts: dict[str, Past] | None,
 ) -> Report:
-    """Read the whole log once, and keep what was asked for."""
+    """Read the whole log once, and keep what was asked for; `pasts` are filled if there are any."""
     jobs = known or {}
     labels = {name: dict(job.labels) for name, job in jobs.items()}
     since = -math.inf if question.since is None else question.since
     until = math.inf if question.until is None else question.until
     summary = Summary(min(until, now), since, until)
     names, listed = set(jobs), deque[Run](maxlen=question.number)
-    for run in history.runs():
+    for run in with_progress(history.runs(), now):
         name = run["job"]
         names.add(name)
         if not question.wants(name, labels.get(name, run.get("labels", {}))):
             continue
-        if summary.add(run) and question.outcome in {None, run["outcome"]}:
+        if not summary.add(run):
+            continue
+        if pasts is not None:
+            pasts.setdefault(name, Past()).add(run, b"")
+        if question.outcome in {None, run["outcome"]}:
             listed.append(run)
     older = _expired(history, question, labels, Summary(min(until, now), since, until), names)
     older.merge(summary)
@@ -111,10 +166,11 @@ def _read(
         first=summary.first,
         stands=stands,
         since=question.since,
-        until=min(until, now) if question.until is None else until,
+        until=min(until, now),
         now=now,
         log=str(history.data_dir / "runs.jsonl"),
         knows_jobs=known is not None,
+        outcome=question.outcome,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 State: TypeAlias = Literal["failing", "ok", "new", "paused", "disabled"]
 
 ORDER: Final[Sequence[State]] = ("failing", "ok", "new", "paused", "disabled")
+RANKS: Final[Mapping[State, int]] = {"failing": 0, "ok": 1, "new": 1, "paused": 2, "disabled": 3}
 MARKS: Final[Mapping[str, str]] = {
     "failing": "✕",
     "ok": "✓",
@@ -126,7 +127,4 @@ def in_order(
         name: state_of(job, held.get(name), overview.past(name)) for name, job in spec.jobs.items()
     }
     jobs = [job for job in spec.jobs.values() if wanted.wants(job, states[job.name])]
-    return sorted(jobs, key=lambda job: _RANKS[states[job.name]])
-
-
-_RANKS: Final = {"failing": 0, "ok": 1, "new": 1, "paused": 2, "disabled": 3}
+    return sorted(jobs, key=lambda job: RANKS[states[job.name]])
