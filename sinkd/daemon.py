@@ -546,6 +546,7 @@ class Daemon:
         self._announce(candidate, now)
         self._adopt(candidate)
         self._agenda = Agenda(self.spec.jobs.values(), now)
+        self.missing.clear()  # other jobs may need them now
         self._look_for_secrets()
         await self.store.log.flush()
 
@@ -574,9 +575,10 @@ class Daemon:
 
     def _look_for_secrets(self) -> None:
         """Say which references of the spec cannot be resolved (H10)."""
-        self.missing.clear()
         users: list[Job | Notify] = [*self.spec.jobs.values(), *self.spec.notify]
-        self._say_missing(name for user in users for name in self.secrets.missing(user))
+        missing = [name for user in users for name in self.secrets.missing(user)]
+        self.missing.intersection_update(missing)
+        self._say_missing(missing)
 
     def _say_missing(self, references: Iterable[str]) -> None:
         """Say once of each reference that it is missing, and which jobs need it."""

@@ -690,6 +690,21 @@ def test_a_missing_secret_fails_its_run_alone_and_heals_without_a_reload(tmp_pat
     assert not any(b"a-secret-token" in path.read_bytes() for path in tmp_path.glob("*.jsonl"))
 
 
+def test_however_often_its_status_is_asked_a_missing_secret_is_said_once(tmp_path):
+    env = {}
+    text = jobs().replace("run'", "run?t=${env:TOKEN}'")
+
+    async def tell(world, life):
+        await asyncio.sleep(30)
+        asked = [life.daemon.status()["secrets_missing"] for _ in range(3)]
+        env["TOKEN"] = "a-secret-token"
+        asked.append(life.daemon.status()["secrets_missing"])
+        assert asked == [["${env:TOKEN}"]] * 3 + [[]]
+
+    story(tmp_path, text, "2026-11-23T09:59Z", tell, env=env)
+    assert len(events(tmp_path, "secret_missing")) == 1
+
+
 # --- starting
 
 

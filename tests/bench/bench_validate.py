@@ -78,15 +78,12 @@ def seconds(command):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@pytest.fixture
-def validate(program):
-    """Return what makes the command that checks a file."""
-    return lambda path: [program("sinkd"), "validate", path]
+def validate(path):
+    """Return the command that checks a file."""
+    return [Path(sys.executable).with_name("sinkd"), "validate", path]
 
 
-def test_a_thousand_jobs_take_no_longer_than_check_jsonschema_does(
-    program, validate, file_of, tell
-):
+def test_a_thousand_jobs_take_no_longer_than_check_jsonschema_does(program, file_of, tell):
     path = file_of(1000)
     other = [program("check-jsonschema"), "--schemafile", SCHEMA, path]
     ours, theirs = taken(5, validate(path), other)
@@ -95,7 +92,7 @@ def test_a_thousand_jobs_take_no_longer_than_check_jsonschema_does(
 
 
 @pytest.mark.timeout(300)
-def test_ten_times_the_jobs_take_about_ten_times_as_long(validate, file_of, tell):
+def test_ten_times_the_jobs_take_about_ten_times_as_long(file_of, tell):
     files = [validate(file_of(count)) for count in (1, 1000, 10_000)]
     start, thousand, ten = taken(5, *files, of=min)  # the least: differences of them are small
     growth = (ten - start) / (thousand - start)
@@ -105,7 +102,7 @@ def test_ten_times_the_jobs_take_about_ten_times_as_long(validate, file_of, tell
     assert growth < GROWTH
 
 
-def test_one_job_takes_about_twice_as_long_as_importing_what_reads_it(validate, file_of, tell):
+def test_one_job_takes_about_twice_as_long_as_importing_what_reads_it(file_of, tell):
     imports, ours = taken(15, [sys.executable, "-c", IMPORTS], validate(file_of(1)))
     tell(f"1 job {ours * 1000:.0f} ms, `{IMPORTS}` {imports * 1000:.0f} ms: x {ours / imports:.2f}")
     assert ours / imports <= START
