@@ -27,7 +27,7 @@ PROBLEMS_LIMIT: Final = 1000
 LINES_LIMIT: Final = 2_000_000
 ENTRIES_LIMIT: Final = 1000  # of a mapping or list that is neither `jobs`, nor in a body or `x-`
 PARTS_LIMIT: Final = 350_000  # a body of 1 MiB has hardly more
-PARTS_OF_A_JOB: Final = 93  # come on top for each job: 5,000,000 in a file of 50,000
+CHARACTERS_OF_A_PART: Final = 8  # of those beyond the limit; people's have more, bombs two or three
 _PARTS_AT_ONCE: Final = 4096
 _KEY_REPEATED: Final = 60  # characters
 
@@ -53,6 +53,7 @@ _ODD_INTEGER = re.compile(r"[-+]?[0-9]{1,4000}|0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,3
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NUMBERS = functools.partial(array, "I")
+_THOUSANDS = re.compile(r"(?<![\w.])[0-9]{1,3},$")
 _PROPERTY = re.compile(r"[^\s,\[\]{}]+")
 _MAY_BEGIN_A_NODE = re.compile(r"[&*!](?<![^\s,\[\]{}\"':?-].)")
 _MEANT_BY_TAGS: Final = {
@@ -246,9 +247,9 @@ def _check_growth(document: Document, open_: list[Any]) -> None:
         message = f"`jobs` has at most {JOBS_LIMIT:,} entries"
         raise _GivenUpError(document.node_span(_jobs_key(document)), message, "SNK109")
     here = document.span(document.starts[-1], document.starts[-1] + 1)
-    limit = PARTS_LIMIT + PARTS_OF_A_JOB * count
-    if len(document.values) > limit:
-        raise _GivenUpError(here, f"the file has more than {limit:,} parts")
+    if len(document.values) > PARTS_LIMIT + document.starts[-1] // CHARACTERS_OF_A_PART:
+        message = f"the file has more than {PARTS_LIMIT:,} parts, most of them tiny"
+        raise _GivenUpError(here, message)
     if len(document.duplicates) > PROBLEMS_LIMIT:
         raise _GivenUpError(here, f"the file has more than {PROBLEMS_LIMIT:,} duplicate keys")
     keys = [next(reversed(each), "") for each in open_ if type(each) is dict]
@@ -362,7 +363,14 @@ def _refuse_key(document: Document, node: int) -> None:
         label = "fill in the template, or quote it" if is_template else "not a mapping or list"
         document.report(Diagnostic("SNK108", "a key must be text", span, label))
         return
-    raw = document.raw(node)
+    raw, start = document.raw(node), document.starts[node]
+    head = _THOUSANDS.search(document.text[max(0, start - 5) : start])
+    if head and len(raw) == len("000") and raw.isdecimal():
+        span = document.span(start - len(head[0]), start + len(raw))
+        number, message = head[0][:-1] + raw, "a number is written without separators"
+        fix = Edit(span, number, safe=False)
+        document.report(Diagnostic("SNK108", message, span, f"write {number}", fix=fix))
+        return
     message = f"a key must be text: {quoted(raw)}"
     if not raw or len(raw) > _KEY_REPEATED:
         document.report(Diagnostic("SNK108", message, span, "write it in quotes"))

@@ -185,6 +185,9 @@ def _close_zone(word: str) -> str | None:
     words = _words_of_zones(zone_names()).get(
         word[:1], {}
     )  # of all of them it would take milliseconds
+    begin_so = {zone for key, zone in words.items() if key.startswith(word)}
+    if len(begin_so) == 1 and len(word) > len("PST"):  # one was cut short
+        return begin_so.pop()
     close = difflib.get_close_matches(word[:64], words, 1, 0.8)
     return words[close[0]] if close else None
 

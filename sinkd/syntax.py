@@ -1,7 +1,8 @@
 """What to say when a text is not YAML or not UTF-8: the parser's few words, a look at the lines.
 
-The parser names a place near the mistake; people need the mistake. A text is parsed here only to
-see whether another indent would have been right.
+The parser names a place near the mistake; people need the mistake. What is plainly something else
+than YAML is known by its lines, the rest by the parser's words and what stands around the place.
+A text is parsed here only to see whether another indent would have been right.
 """
 
 import codecs
@@ -13,6 +14,7 @@ import yaml
 
 from sinkd.diagnostics import Diagnostic, Edit, Related, quoted
 from sinkd.document import Document, parse
+from sinkd.values import CRONTAB, MAKE_OF_CRONTAB
 
 _STOPPED: Final = "nothing after this line was checked"
 _OF_BLOCKS: Final = (
@@ -21,14 +23,74 @@ _OF_BLOCKS: Final = (
     "did not find expected '-' indicator",
     "block sequence entries are not allowed",
 )
+# How a line begins that is no YAML, what it is, and what to do; a group is the part to point at.
+_FOREIGN: Final = {
+    re.compile(pattern): said
+    for pattern, said in {
+        CRONTAB: ("this is a line of a crontab", MAKE_OF_CRONTAB),
+        r"(?:<{7}|\|{7}|={7}|>{7})(?: |$)": (
+            "a merge conflict of git is not resolved",
+            "keep one side, and remove the lines of `<<<<<<<`, `=======` and `>>>>>>>`",
+        ),
+        r"```": ("this is a fence of Markdown", "remove it, and the one at the end"),
+        r"<(?:[!?]|html)": (
+            "this is a web page, not a jobs file",
+            "fetch the file itself, not the page that shows it",
+        ),
+        r"(?:diff|---|\+\+\+|@@) [\w/.-]": (
+            "this is a diff, not the file", "apply it with `git apply`",
+        ),
+        r"\[[A-Z]\w*\]$": (
+            "this is a section of an INI file, as systemd has them",
+            "write `version: 1` and `jobs:`",
+        ),
+        r"[ -]+(\.\.\.|\u2026)$": ("something was left out here", "write it, or remove the dots"),
+        r" *(?:- +)*(\{[{%].*)": ("a template is not filled in", "let its tool write the file"),
+        r"(?:[^#]*\s)?((?://|/\*)[^\"']*)$": ("this is no comment in YAML", "begin it with `#`"),
+        r" *(?:- +)*[\w-]+ *(\uff1a)": (
+            "this is a full-width colon, a letter to YAML", "type `: `",
+        ),
+    }.items()
+}  # fmt: skip
+# The parser's construct and words, what they mean, and what to do.
+_WORDS: Final = {
+    ("", "expected '-' indicator"): (
+        "an item is expected here", "the lines above are a list: write `- `",
+    ),
+    ("", "did not find expected key"): (
+        "a key is expected here", "the lines above are `key: value`",
+    ),
+    ("", "block sequence entries"): (
+        "a list cannot begin on the line of its key", "begin it on the next line",
+    ),
+    ("block scalar", "comment or line break"): (
+        "text cannot follow `|` or `>` on its line", "begin it on the next line",
+    ),
+    ("", "expected <document start>"): (
+        "nothing can follow here: the file is complete above", "remove it",
+    ),
+    ("next token", "cannot start any token"): (
+        "a tab stands where only spaces may", "type a space",
+    ),
+    ("", "mapping values"): ("a `: ` cannot stand here", "write the value in quotes"),
+}  # fmt: skip
+_HERE: Final = re.compile(r"\s|.*\S|")
+_ESCAPE: Final = re.compile(r"\\(?:[xuU][0-9a-fA-F]*|.|)", re.DOTALL)
 _NO_SPACE: Final = re.compile(r" *([\t\u00a0])")
 _ITEM: Final = re.compile(r"( *)((?:- +)*)")
 _OPENS_A_BLOCK: Final = re.compile(r"(?::|-|[|>][-+0-9]*)(?: +#.*)? *$")
 _BEFORE_VALUE: Final = re.compile(r": +(?=[^\s'\"|>\[{#])")
 _LINES_LOOKED_AT: Final = 100
+_CHARACTERS_LOOKED_AT: Final = 1000
 _LINES_LOOKED_BACK: Final = 10_000
-_TIGHT: Final = re.compile(r" *(?:- +)*(?P<text>[a-z_]+:[^\s/:]+)\s*$")
+_NO_COLON: Final = re.compile(
+    r" *(?:- +)*(?P<text>[^\W\d](?:[^\s:#]|:(?=[^\s/])| (?=[^\s#]))*)\s*$"
+)
 _CLOSING: Final = {"[": "]", "{": "}"}
+_MARKS: Final = {  # that of UTF-32 begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16",
+}  # fmt: skip
 
 
 def explain(document: Document, error: yaml.MarkedYAMLError) -> Diagnostic:
@@ -40,8 +102,9 @@ def not_utf8(document: Document, data: bytes) -> Diagnostic:
     """Return the problem of a file in another encoding; `document` holds what was readable."""
     end = len(document.text)
     byte = data[len(document.text.encode())]
-    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    message = "the file is UTF-16" if utf16 else f"the byte 0x{byte:02X} is not UTF-8"
+    names = (name for mark, name in _MARKS.items() if data.startswith(mark))
+    name = next(names, None)
+    message = f"the file is {name}" if name else f"the byte 0x{byte:02X} is not UTF-8"
     return Diagnostic("SNK005", message, document.span(end, end + 1), "save the file as UTF-8")
 
 
@@ -63,13 +126,14 @@ class _Explanation:
     def problem(self) -> Diagnostic:
         """Return the first explanation that fits."""
         return (
-            self._tab()
+            self._foreign()
+            or self._tab()
             or self._indent()
             or self._quote()
             or self._bracket()
             or self._first_character()
             or self._colon()
-            or self._block()
+            or self._known_words()
             or self._because(f"not YAML: {self.words}", self.place, self.place + 1)
         )
 
@@ -91,6 +155,17 @@ class _Explanation:
     def _line_number(self, index: int) -> int:
         """Return the line of an offset, from 0; the end of the text is on its last line."""
         return self.document.span(min(index, len(self.text.rstrip(" \t\r\n"))), index).line - 1
+
+    def _foreign(self) -> Diagnostic | None:
+        """The first line, or one around the place where the parser stopped, is no YAML."""
+        for number in (0, self._line_number(self.start), self._levels()[1], self.number):
+            line = self.document.line(number + 1)[:_CHARACTERS_LOOKED_AT].rstrip()
+            for pattern, (message, label) in _FOREIGN.items():
+                if found := pattern.match(line):
+                    begin = self.document.lines.start(number + 1)
+                    start, end = found.span(1) if found.lastindex else (0, len(line))
+                    return self._because(message, begin + start, begin + end, label)
+        return None
 
     def _tab(self) -> Diagnostic | None:
         """A tab, or another blank than a space, stands before the first word of a line."""
@@ -174,9 +249,7 @@ class _Explanation:
         """A quote is never closed, or something follows the closing one."""
         if "quoted scalar" in self.construct:
             if "escape" in self.words or "hexdecimal" in self.words:
-                message = "this escape is not known in double quotes"
-                label = "write `\\\\` for a backslash, or use single quotes"
-                return self._because(message, self.place - 1, self.place + 1, label)
+                return self._escape()
             return self._because(
                 "this quote is never closed", self.start, self.start + 1, "opened here"
             )
@@ -186,6 +259,17 @@ class _Explanation:
             label = "quote all of it" if before[-1:] == '"' else "write `''` for a `'` inside"
             return self._because(message, self.place, self._end_of_line(), label)
         return None
+
+    def _escape(self) -> Diagnostic:
+        """A backslash in double quotes begins no escape, or one of no character."""
+        message = "this escape is not known in double quotes"
+        label = "write `\\\\` for a backslash, or use single quotes"
+        if "invalid Unicode" in self.words:
+            message = "this escape is no character"
+            label = "write the character itself; YAML has no pairs of `\\u` escapes"
+        begin = self.text.rfind("\\", self.start, self.place + 1)
+        found = _ESCAPE.match(self.text, begin)
+        return self._because(message, begin, found.end() if found else begin, label)
 
     def _end_of_line(self) -> int:
         start = self.document.lines.start(self.number + 1)
@@ -212,13 +296,26 @@ class _Explanation:
             message = f"`{found}` cannot close `{opening}`"
             label = f"write `{closing}`"
             return self._because(message, self.place, self.place + 1, label, related=related)
-        if self._line_number(self.start) == self.number and self.place < len(
-            self.text.rstrip(" \t\r\n")
-        ):
+        if (place := self._within()) is not None:
             message = f"a `,` or `{closing}` is missing before this"
-            return self._because(message, self.place, self.place + 1, related=related)
+            return self._because(message, place, place + 1, related=related)
         message = f"this `{opening}` is never closed"
         return self._because(message, self.start, self.start + 1, f"add a `{closing}`")
+
+    def _within(self) -> int | None:
+        """Return where the parser stopped, if that can still be inside of the bracket that began.
+
+        That is on the bracket's line, and on one that begins further right than that.
+        """
+        if self.place >= len(self.text.rstrip(" \t\r\n")):
+            return None
+        upper = self._line_number(self.start)
+        if upper == self.number:
+            return self.place
+        found, inside = (_ITEM.match(self.document.line(n + 1)) for n in (upper, self.number))
+        if not (found and inside and inside.end() > found.end()):
+            return None
+        return self.document.lines.start(self.number + 1) + inside.end()
 
     def _open_bracket(self) -> int | None:
         """Return the offset of the innermost bracket that is open where the parser stopped."""
@@ -249,28 +346,11 @@ class _Explanation:
             )
         return None
 
-    def _block(self) -> Diagnostic | None:
-        """A line is not of the kind of those above, or something follows a mark on its line."""
-        if "expected '-' indicator" in self.words:
-            message, label = "an item is expected here", "the lines above are a list: write `- `"
-            return self._because(message, self.place, self._end_of_line(), label)
-        if self.words.startswith("did not find expected key"):
-            message, label = "a key is expected here", "the lines above are `key: value`"
-            return self._because(message, self.place, self._end_of_line(), label)
-        if self.words.startswith("block sequence entries"):
-            message = "a list cannot begin on the line of its key"
-            return self._because(message, self.place, self.place + 1, "begin it on the next line")
-        if "block scalar" in self.construct and "comment or line break" in self.words:
-            message = f"text cannot follow {quoted(self.text[self.start])} on its line"
-            label = "begin it on the next line"
-            return self._because(message, self.place, self._end_of_line(), label)
-        return None
-
     def _colon(self) -> Diagnostic | None:
         """A value holds `: `, or a line holds no `: ` at all."""
         begin = self.document.lines.start(self.number + 1)
-        if self.words.startswith("mapping values") and (tight := self._tight_colon()):
-            return tight
+        if self.words.startswith("mapping values") and (above := self._no_colon_above()):
+            return above
         line = self.document.line(self.number + 1).rstrip()
         found = _BEFORE_VALUE.search(line)
         if (
@@ -287,22 +367,34 @@ class _Explanation:
             message = "a blank is missing after this `:`"
             return self._because(message, start, start + 1, "write `: `")
         if "could not find expected ':'" in self.words:
-            line = self.text[self.start :].splitlines()[0].rstrip(" \t\r\n")
-            message = "this line is neither `key: value` nor `- item`"
-            label = "write a blank after `:`" if ":" in line else "a `:` is missing"
-            return self._because(message, self.start, self.start + len(line), label)
+            number = self._line_number(self.start)
+            column = self.start - self.document.lines.start(number + 1)
+            return self._no_colon(self.start, self.document.line(number + 1)[column:].rstrip())
         return None
 
-    def _tight_colon(self) -> Diagnostic | None:
-        """The line above lacks the blank after its `:`, so that it goes on in this one."""
-        above = max(self._levels()[1], 0)
-        found = _TIGHT.match(self.document.line(above + 1)) if above < self.number else None
-        if found is None:
+    def _no_colon_above(self) -> Diagnostic | None:
+        """The line above lacks its `: `, so that it goes on in this one."""
+        above = self._levels()[1]
+        found = _NO_COLON.match(self.document.line(above + 1)[:_CHARACTERS_LOOKED_AT])
+        item = _ITEM.match(self.document.line(self.number + 1))
+        if above == self.number or not (found and item) or found.start("text") != item.end():
             return None
         begin = self.document.lines.start(above + 1)
+        return self._no_colon(begin + found.start("text"), found["text"])
+
+    def _no_colon(self, start: int, text: str) -> Diagnostic:
         message = "this line is neither `key: value` nor `- item`"
-        start, end = found.span("text")
-        return self._because(message, begin + start, begin + end, "write a blank after `:`")
+        label = "write a blank after `:`" if ":" in text else "a `:` is missing"
+        return self._because(message, start, start + len(text), label)
+
+    def _known_words(self) -> Diagnostic | None:
+        """What the parser says is enough."""
+        for (construct, words), (message, label) in _WORDS.items():
+            if construct in self.construct and words in self.words:
+                found = _HERE.match(self.text, self.place)
+                end = found.end() if found else self.place
+                return self._because(message, self.place, end, label)
+        return None
 
 
 def _spaces(number: int) -> str:

@@ -37,7 +37,11 @@ _SETS_OF_DAYS: Final = {
     **dict.fromkeys(("weekend", "weekends"), WEEKDAYS[5:]),
     **dict.fromkeys(("all", "any", "daily", "every day", "everyday"), WEEKDAYS),
 }
-_CRONTAB: Final = re.compile(r"(?:^|\s)(?:[-0-9*/,]+[ \t]+){3}(?:[-\w*/,]+[ \t]+){2}\S")
+CRONTAB: Final = (  # a line of one: five fields or a word, and a command
+    r"(?:^|\s)(?:(?:[-0-9*/,]+[ \t]+){3}(?:[-\w*/,]+[ \t]+){2}"
+    r"|@(?:reboot|hourly|daily|midnight|weekly|monthly|yearly|annually)[ \t]+)\S"
+)
+MAKE_OF_CRONTAB: Final = "`sinkd import crontab FILE` makes a jobs file of it"
 _LIKE_CRON: Final = re.compile(r"@|[*0-9]\S* +[*0-9]")
 _CLOCK: Final = re.compile(
     r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?::00)? ?(?P<half>am|pm)?"
@@ -241,8 +245,8 @@ def _collection(findings: Findings, location: Location, kind: str) -> None:
 
 def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None]:
     """Return what to say about a text in place of a collection, and the collection if known."""
-    if name == "" and _CRONTAB.search(text):
-        return "`sinkd import crontab FILE` makes a jobs file of it", None
+    if name == "" and re.search(CRONTAB, text):
+        return MAKE_OF_CRONTAB, None
     if name == "schedule":
         return _meant_schedule(text, label)
     if name == "request":

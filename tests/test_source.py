@@ -198,7 +198,7 @@ def test_warnings_never_hide_an_error():
     ("text", "code", "message"),
     [
         pytest.param(
-            "x-a: [" + "1," * 600_000 + "]", "SNK006", "the file has more than 350,000 parts",
+            "x-a: [" + "1," * 600_000 + "]", "SNK006", "the file has more than 350,000 parts, most of them tiny",
             marks=pytest.mark.slow,
         ),
         ("[" + "1," * 5000 + "]", "SNK006", "this list has more than 1,000 entries"),
@@ -222,11 +222,11 @@ def test_a_body_and_keys_for_others_may_have_many_entries():
     assert source.load(text.encode()).spec
 
 
-def test_the_parts_that_a_file_may_have_grow_with_its_jobs(monkeypatch):
+def test_the_parts_that_a_file_may_have_grow_with_its_length(monkeypatch):
     monkeypatch.setattr(document, "PARTS_LIMIT", 10)
-    text = "version: 1\njobs:\n" + "".join(f"- [{'1,' * 80}]\n" for _ in range(500))
+    text = "version: 1\njobs:\n" + "".join(f"- [{'1234567, ' * 80}]\n" for _ in range(500))
     assert document.read(text).finished
-    assert not document.read(text.replace("1,1", "1,1,1")).finished
+    assert not document.read(text.replace("1234567", "12345")).finished
 
 
 @pytest.mark.parametrize("text", ["[" * 30_000, "{a: " * 30_000, "- " * 30_000])
