@@ -291,3 +291,32 @@ def test_fields_of_a_wrong_type_end_nothing(report):
     write([run("refresh-cache", NOW - 60) | odd | {"outcome": "failure"}, run("b", NOW) | odd])
     assert "refresh-cache" in report("refresh-cache")
     assert report(outcome="failure", output_format="json")
+
+
+def test_that_no_run_has_the_outcome_is_said(report):
+    write([run("ping-billing", NOW - 60)])
+    assert report(outcome="missed").endswith("\n\nNo line of the log has the outcome missed.\n")
+
+
+def test_a_window_that_begins_in_the_future_is_no_window(report):
+    with pytest.raises(UsageError) as refused:
+        report(since="2026-12-01T00:00")
+    assert (str(refused.value), refused.value.exit_code) == snapshot(
+        (
+            "--since: 2026-12-01 00:00 UTC is in the future, it is 2026-11-23 10:02 UTC; `sinkd next` shows what comes",
+            2,
+        )
+    )
+
+
+def test_a_window_that_ends_before_it_begins_is_no_window(report):
+    with pytest.raises(UsageError) as refused:
+        report(since="-1h", until="-2h")
+    assert str(refused.value) == snapshot(
+        "--until: 2026-11-23 08:02 UTC is not after --since, which is 2026-11-23 09:02 UTC"
+    )
+
+
+def test_a_window_that_ends_in_the_future_ends_now(report):
+    write([run("ping-billing", NOW - 60)])
+    assert " to 2026-11-23 10:02 UTC, 1 run," in report(until="2026-12-01T00:00")

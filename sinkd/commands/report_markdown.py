@@ -81,10 +81,10 @@ def _lines(report: Report, most: int) -> Iterator[str]:
 def _verdict(rows: Sequence[Row]) -> str:
     """Return how many jobs need a look."""
     jobs = "1 job" if len(rows) == 1 else f"{len(rows):,} jobs"
-    short = sum(_answered(row) < 1 for row in rows)
-    if not short:
-        return f"{jobs}, every due slot answered with success"
-    return f"{short:,} of {jobs} with failures or slots not run"
+    wrong = sum(_answered(row) < 1 for row in rows)
+    if not wrong:
+        return f"{jobs} without failures or slots not run"
+    return f"{wrong:,} of {jobs} with failures or slots not run"
 
 
 def _answered(row: Row) -> float:
