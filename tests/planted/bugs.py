@@ -234,11 +234,20 @@ BUGS = (
         "                self._storage.truncate(file, size)  # E2",
         "                pass",
     ),
-    bug(
+    Bug(
         "the catch-up window has no end",
-        "decide",
-        "is_sent(state.sent, newest) and now - newest <= job.catch_up_seconds  # T3",
-        "is_sent(state.sent, newest)",
+        (
+            (
+                "decide",
+                "is_sent(state.sent, newest) and now - newest <= job.catch_up_seconds  # T3",
+                "is_sent(state.sent, newest)",
+            ),
+            (
+                "flights",
+                "window = flight.job.catch_up_seconds + SEEN_LATE_SECONDS",
+                "window = 10**9",
+            ),
+        ),
     ),
     bug(
         "a schedule that changed while nobody ran is not settled",
@@ -251,6 +260,8 @@ BUGS = (
         "flights",
         "        await self._store.finish(run)\n        self._let_go(flight)",
         "        self._let_go(flight)\n        await self._store.finish(run)",
+        equivalent="the writer keeps a line before the claims after it, and takes none while the "
+        "disk refuses lines",
     ),
     bug(
         "lines that the disk refused are dropped",

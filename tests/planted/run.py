@@ -69,7 +69,7 @@ def hunt(bug: Bug, seconds: float) -> str | None:
 
 
 def _killers(output: str) -> Iterator[str]:
-    yield from re.findall(r"^ *(I\d+: .*|bug: .*)$", output, re.MULTILINE)
+    yield from re.findall(r"^ *([A-Z]\d+: .*|bug: .*)$", output, re.MULTILINE)
     yield from re.findall(r"^FAILED (\S+)", output, re.MULTILINE)
     yield from re.findall(r"^\w*(?:Error|Exception)\b.*$", output, re.MULTILINE)
 
