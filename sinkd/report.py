@@ -86,6 +86,14 @@ class Totals:
         """The due slots that were answered with success."""
         return self.counts["success"] - self.manual["success"]
 
+    @property
+    def percent(self) -> str | None:
+        """The share of the runs that succeeded, as in `97.6`; never `100.0` when one did not."""
+        if not self.runs:
+            return None
+        text = f"{100 * self.counts['success'] / self.runs:.1f}"
+        return "99.9" if text == "100.0" and self.counts["success"] < self.runs else text
+
     def merge(self, later: "Totals") -> None:
         """Add the totals of the same job and window over a later stretch of the log."""
         self.labels = later.labels

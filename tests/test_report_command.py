@@ -303,7 +303,7 @@ def test_a_window_that_begins_in_the_future_is_no_window(report):
         report(since="2026-12-01T00:00")
     assert (str(refused.value), refused.value.exit_code) == snapshot(
         (
-            "--since: 2026-12-01 00:00 UTC is in the future, it is 2026-11-23 10:02 UTC; `sinkd next` shows what comes",
+            "--since: 2026-12-01 00:00 UTC is in the future, now it is 2026-11-23 10:02 UTC; `sinkd next` shows what comes",
             2,
         )
     )

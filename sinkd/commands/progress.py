@@ -37,7 +37,8 @@ def _with_bar(runs: Iterator[Run], begins_at: float, now: float) -> Iterator[Run
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     columns = TextColumn("reading the log"), BarColumn(), TaskProgressColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    plain = Console(stderr=True, no_color=True)
+    with Progress(*columns, console=plain, transient=True) as progress:
         bar = progress.add_task("", total=max(1, now - begins_at))
         for run in runs:
             yield run

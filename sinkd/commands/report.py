@@ -94,7 +94,7 @@ def _check_window(question: _Question, now: float) -> None:
         return
     if since > now:
         message = (
-            f"--since: {_utc_text(since)} is in the future, it is {_utc_text(now)}; "
+            f"--since: {_utc_text(since)} is in the future, now it is {_utc_text(now)}; "
             "`sinkd next` shows what comes"
         )
         raise UsageError(message)

@@ -53,11 +53,8 @@ def refusal(report: Report) -> str:
 
 
 def share(totals: Totals) -> str:
-    """Return the share of the runs that succeeded; never 100% when one did not."""
-    if not totals.runs:
-        return NOTHING
-    text = f"{100 * totals.counts['success'] / totals.runs:.1f}%"
-    return "99.9%" if text == "100.0%" and totals.counts["success"] < totals.runs else text
+    """Return the share of the runs that succeeded, a dash when there are none."""
+    return NOTHING if totals.percent is None else f"{totals.percent}%"
 
 
 def strip(totals: Totals, none: str = " ") -> str:

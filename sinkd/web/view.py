@@ -45,13 +45,9 @@ class Card:
 
     @property
     def share(self) -> str:
-        """The share of its runs that succeeded; never 100 % when one did not."""
-        totals = self.row.totals
-        if not totals.runs:
-            return "\N{EN DASH}"
-        share = f"{100 * totals.counts['success'] / totals.runs:.1f}"
-        all_good = totals.counts["success"] == totals.runs
-        return f"{share if all_good or share != '100.0' else '99.9'} %"
+        """The share of its runs that succeeded, a dash when there are none."""
+        percent = self.row.totals.percent
+        return "\N{EN DASH}" if percent is None else f"{percent} %"
 
 
 @dataclass(frozen=True, slots=True)
