@@ -283,16 +283,18 @@ BUGS = (
         "    if slot is None:",
     ),
     bug(
-        "lines go on into a file that was sealed",
-        "storage",
-        "        self._forget(name)\n        self._rename(name, sealed)",
-        "        self._rename(name, sealed)",
+        "a file is sealed before its lines are durable",
+        "runlog",
+        "        for file in to_sync:\n            try:\n",
+        "        self._seal_long(to_sync - {journal.FILE})\n"
+        "        for file in to_sync:\n            try:\n",
     ),
     bug(
         "a sealed file takes the name of another",
         "runlog",
         'taken = {name.partition(".")[0] for name in self._storage.names()}',
         "taken = set()",
+        killer="tests/test_rotation.py",
     ),
     bug(
         "a gap of clocks moves a slot back",
