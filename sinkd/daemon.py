@@ -224,17 +224,21 @@ class Daemon:
         log.event("started", **started, tzdata=self.lines.tzdata, source=source)
         now = self._look_at_clocks()
         last, said = self.accepted_last, self.store.said_revision
+        shows_refusal = self.store.shows_refusal
         if last.revision not in {"", said}:
             # A crash came after it was kept: it has held since then, and so it is said.
             said, since = last.revision, min(now, self.store.accepted_at)
             self._begin_spec(Candidate(last, b"", None), since)
             self._announce(Candidate(last, b"", None), since)
+            shows_refusal = False
         self._begin_spec(first, now)
         self.reloader.running = first.spec.revision
         if first.spec.revision != last.revision:
             self._keep_first(first, now)
         if first.spec.revision != said:
             self._announce(first, now)
+        elif shows_refusal and not self.reloader.refused:
+            self.restored()  # C9, while nobody ran
         if self.reloader.refused:
             self.refused(self.reloader.refused)
         self._look_for_secrets()

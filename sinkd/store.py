@@ -59,6 +59,7 @@ class Store:
         newest = _newest_events(storage)
         self.stopped_clean = newest.get("life", {}).get("event") == "stopped"  # R12
         self.said_revision: str | None = newest.get("accepted", {}).get("revision")
+        self.shows_refusal = newest.get("file", {}).get("event") == "config_refused"  # C9
         self.log = RunLog(
             storage, clock, offload, seq=self._replay.seq, show=show, rotate_bytes=rotate_bytes
         )
@@ -228,13 +229,18 @@ def _replay(storage: Storage) -> Replay:
 
 
 def _newest_events(storage: Storage) -> dict[str, Mapping[str, Any]]:
-    """Return the newest event of the daemon's life, and the newest accepted configuration."""
-    kinds = {"started": "life", "stopped": "life", "config_accepted": "accepted"}
+    """Return the newest event of the daemon's life, accepted configuration, and of the file."""
+    kinds = {
+        "life": {"started", "stopped"},
+        "accepted": {"config_accepted"},
+        "file": {"config_accepted", "config_refused", "config_restored"},
+    }
     newest: dict[str, Mapping[str, Any]] = {}
     for event in History(storage.path).events_backwards():
-        if kind := kinds.get(event["event"]):
-            newest.setdefault(kind, event)
-        if len(newest) == len(set(kinds.values())):
+        for kind, names in kinds.items():
+            if event["event"] in names:
+                newest.setdefault(kind, event)
+        if len(newest) == len(kinds):
             break
     return newest
 

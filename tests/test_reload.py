@@ -113,6 +113,17 @@ def test_the_accepted_bytes_coming_back_end_a_refusal(tmp_path):
     assert names(tmp_path) == ["config_accepted", "config_refused", "config_restored"]  # C9
 
 
+def test_the_accepted_bytes_that_came_back_while_nobody_ran_end_a_refusal(tmp_path):
+    async def refused(world, life):
+        world.config.write(BAD)
+        await asyncio.sleep(20)
+
+    story(tmp_path, jobs(poll()), "2026-11-23T10:01Z", refused)
+    for start in ("2026-11-23T10:05Z", "2026-11-23T10:10Z"):
+        story(tmp_path, jobs(poll()), start, lambda world, life: asyncio.sleep(20))
+    assert names(tmp_path) == ["config_accepted", "config_refused", "config_restored"]  # C9
+
+
 def test_the_same_bytes_again_are_no_event(tmp_path):
     async def tell(world, life):
         for _ in range(5):
