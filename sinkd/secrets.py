@@ -136,14 +136,14 @@ class Secrets:
         for directory in self._directories:
             try:
                 # An absolute name replaces the directory, and must lead back into it.
-                path = Path(os.path.realpath(directory / reference.name, strict=True))
+                path = Path(os.path.realpath(directory / reference.name))
                 if path.is_relative_to(os.path.realpath(directory)):
                     return _content(path)
                 why = "leads out of the secrets directory"
             except FileNotFoundError:
                 continue
             except OSError as error:
-                why = f"cannot be read: {os.strerror(error.errno or 0).lower()}"
+                why = f"cannot be read: {(error.strerror or str(error)).lower()}"
                 break
             except ValueError as error:
                 why = str(error)
@@ -171,8 +171,8 @@ def _content(path: Path) -> str:
     if _PLATFORM in path.parts:
         message = "is the pod's own credential, not one for a job"
         raise ValueError(message)
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             message = "is not a regular file"
             raise ValueError(message)

@@ -48,12 +48,15 @@ BIG_FILE_BYTES: Final = 256 * 1024
 PROBLEMS_SHOWN: Final = 20
 _CATCH_UP_FLOOR_SECONDS: Final = 5  # T3
 _IGNORE = re.compile(r"# *sinkd: *ignore\[([A-Z0-9, ]+)\]")
-_KINDS = (
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_KINDS: Final = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a directory",
+}
+# Without O_NONBLOCK, opening a FIFO would wait for somebody to write to it.
+_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,8 @@ def read(path: Path) -> bytes:
 
     Raises UsageError, whose sentence names the path, when there is none or it cannot be read.
     """
-    # Without O_NONBLOCK, opening a FIFO would wait for somebody to write to it.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
+        with os.fdopen(os.open(path, _FLAGS), "rb") as file:
             _check_is_file(path, os.fstat(file.fileno()).st_mode)
             data = file.read(SIZE_LIMIT_BYTES + 1)
     except FileNotFoundError:
@@ -97,7 +98,7 @@ def write(path: Path, data: bytes) -> None:
     """
     new = None
     try:
-        target = path.resolve(strict=True)
+        target = path.resolve()
         old = target.stat()
         _check_is_file(path, old.st_mode)
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
@@ -119,8 +120,7 @@ def write(path: Path, data: bytes) -> None:
 
 def _check_is_file(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        kind = next((text for is_kind, text in _KINDS if is_kind(mode)), "no regular file")
-        message = f"{path} is {kind}; a jobs file is a regular file"
+        message = f"{path} is {_KINDS[stat.S_IFMT(mode)]}; a jobs file is a regular file"
         raise UsageError(message)
 
 

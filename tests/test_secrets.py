@@ -119,7 +119,7 @@ def test_only_a_regular_file_is_read_and_a_pipe_never_waited_for(secrets, direct
     os.mkfifo(directory / "pipe")
     (directory / "folder").mkdir()
     assert why(secrets, "${file:pipe}") == "`${file:pipe}` is not a regular file"
-    assert "folder" in why(secrets, "${file:folder}")
+    assert why(secrets, "${file:folder}") == "`${file:folder}` cannot be read: is a directory"
 
 
 def test_a_loop_of_symlinks_is_an_error_of_the_reference(secrets, directory):
@@ -165,7 +165,11 @@ def test_the_service_account_below_run_secrets_is_not_for_jobs(secrets, director
     account.mkdir(parents=True)
     (account / "token").write_text("s3cr3t")
     for name in ("kubernetes.io/serviceaccount/token", account / "token"):
-        assert "pod's own credential" in why(secrets, f"${{file:{name}}}")
+        reference = f"${{file:{name}}}"
+        assert (
+            why(secrets, reference)
+            == f"`{reference}` is the pod's own credential, not one for a job"
+        )
 
 
 def test_secrets_directories_are_by_default_those_of_systemd_and_of_containers():
@@ -198,6 +202,12 @@ def test_missing_lists_each_reference_that_cannot_be_resolved_once(secrets):
     assert secrets.missing(job()) == ["${env:A}", "${env:B}", "${env:D}", "${file:c}"]
 
 
+def test_a_variable_that_is_no_text_is_refused():
+    for surrogate in ("\ud800", "\udcff", "\udfff"):
+        secrets = Secrets({"RAW": f"s3cr3t-{surrogate}"}, [])
+        assert why(secrets, "${env:RAW}") == "`${env:RAW}` is not UTF-8 text"
+
+
 def test_a_mask_needs_no_secret_and_shows_as_itself_also_in_a_url():
     masked = Masked()
     assert masked.resolve("Bearer ${env:NONE}") == f"Bearer {MASK}"
@@ -209,8 +219,8 @@ def test_a_value_under_8_characters_is_warned_of_once_for_each_reference():
     with structlog.testing.capture_logs() as said:
         for _ in range(2):
             secrets.resolve("${env:SHORT} ${env:LONG}")
-    assert [(each["event"], each["reference"]) for each in said] == [
-        ("secret_short", "${env:SHORT}")
+    assert said == [
+        {"event": "secret_short", "reference": "${env:SHORT}", "under": 8, "log_level": "warning"}
     ]
     assert "1234567" not in str(said)
 

@@ -340,12 +340,27 @@ def test_what_is_no_file_is_refused_with_a_sentence(tmp_path):
         ("fifo", "is a FIFO"),
         ("/dev/zero", "is a device"),
         ("big", "larger than 16 MiB"),
-        ("loop", "cannot be read"),
-        ("a" * 5000, "cannot be read"),
-        ("big/x", "cannot be read"),
+        ("loop", "cannot be read: too many levels of symbolic links$"),
+        ("a" * 5000, "cannot be read: file name too long$"),
+        ("big/x", "cannot be read: not a directory$"),
     ):
-        with pytest.raises(UsageError, match=words):
-            source.read(tmp_path / name)
+        path = tmp_path / name
+        with pytest.raises(UsageError, match=words) as refused:
+            source.read(path)
+        assert str(refused.value).startswith(str(path))
+
+
+def test_what_is_no_file_is_not_written_either(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for name, words in (
+        ("fifo", "is a FIFO; a jobs file is a regular file"),
+        (".", "is a directory; a jobs file is a regular file"),
+        ("nothing", "cannot be written: no such file or directory"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            source.write(tmp_path / name, b"")
+        assert str(refused.value) == f"{tmp_path / name} {words}"
+    assert [each.name for each in tmp_path.iterdir()] == ["fifo"]
 
 
 def test_a_file_of_exactly_the_limit_is_read(tmp_path):
