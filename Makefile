@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The build backend is a program that its Python module looks for on PATH.
 BUILD := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation
 
-.PHONY: help demo test check soak fuzz sim bench lint format requirements
+.PHONY: help demo test check soak fuzz sim bench images lint format requirements
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' Makefile
@@ -29,11 +29,19 @@ sim: .venv/tests.installed ## look for broken promises in random lives and at ev
 planted: .venv/tests.installed ## plant bugs in a copy, and name what finds each of them
 	@PYTHONPATH=tests $(BIN)/python -m planted.run
 
+mutants: .venv/tests.installed ## change one thing after another in five modules, and count what no test notices
+	@rm -rf mutants
+	@SINKD_PROPERTY_SECONDS=1 $(BIN)/mutmut run
+	@$(BIN)/python tests/mutants.py
+
 fuzz: .venv/tests.installed ## try mutated files for 30 minutes (MINUTES=5 takes 5)
 	@SINKD_FUZZ_SECONDS=$$(( $(or $(MINUTES),30) * 60 )) $(BIN)/pytest -n 2 tests/fuzz/test_fuzz.py
 
 bench: .venv/tests.installed ## measure what takes minutes to measure, and print the figures
 	@$(BIN)/pytest tests/bench/bench_*.py
+
+images: .venv/tests.installed ## take the README's pictures of the status page anew
+	@SINKD_IMAGES=deploy/images $(BIN)/pytest -p no:randomly tests/e2e/test_browser.py -k pictures
 
 lint: .venv/tests.installed ## check format, style, types, import contracts, spelling, schemas
 	@$(BIN)/ruff format --check
