@@ -16,6 +16,16 @@ from sinkd.report import STRIP_HOURS, Summary, Totals, slots_within
 KEPT_RUNS: Final = 50
 _LATEST: Final = 8
 _HOUR: Final = 3600
+_OF_ALL: Final = frozenset(
+    [
+        "config_accepted",
+        "config_refused",
+        "config_restored",
+        "secret_missing",
+        "log_failed",
+        "log_recovered",
+    ]
+)
 _CLAIMED: Final = frozenset({"success", "failure", "interrupted"})
 
 
@@ -84,8 +94,8 @@ def _by_hour(run: Run) -> Iterator[tuple[int, int]]:
 class Overview:
     """What is kept of all jobs. `seq` is the newest record's; older ones are passed over.
 
-    `latest` are the last runs, newest first. `config_seq` is that of the last event that changes
-    the jobs, `events` holds the newest of each kind.
+    `latest` are the last runs, newest first. `config_seq` is that of the last event that is of no
+    single job, but shows, `events` holds the newest of each kind.
     """
 
     seq: int = 0
@@ -122,7 +132,7 @@ class Overview:
         if known and known["seq"] >= event["seq"]:
             return
         self.events[event["event"]] = event
-        if event["event"] == "config_accepted":
+        if event["event"] in _OF_ALL:
             self.config_seq = event["seq"]
         if job := event.get("job"):
             self._touch(str(job), event["seq"])

@@ -21,6 +21,7 @@ from sinkd.web.view import Card, card
 # How long a page may keep the daemon's loop. In a burst its turn comes late, so not too short.
 _SLICE_SECONDS: Final = 0.02
 _HOUR: Final = 3600
+_GLUE: Final = "\N{NO-BREAK SPACE}"
 _RUNNING: Final = Markup(
     '<td data-title="Next run"><span class="state flying"><span class="mark" aria-hidden="true">'
     "\N{BLACK RIGHT-POINTING SMALL TRIANGLE}</span> running</span></td></tr>\n"
@@ -103,7 +104,7 @@ class Rows:
                 strip=pictures.strip(drawn.day),
                 share=drawn.share,
                 runs=f"{totals.runs:,}",
-                split=f"{totals.counts['success']:,} ok, {totals.counts['failure']:,} failed",
+                split=f"{totals.counts['success']:,}{_GLUE}ok, {totals.counts['failure']:,}{_GLUE}failed",
                 p95=pictures.seconds_text(totals.durations.quantile(0.95)),
                 last=last,
                 last_at=at,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -13,6 +13,8 @@ from sinkd.report import REASON_WORDS
 from sinkd.schedule import describe, zone_of
 from sinkd.web.view import MARKS, WORDS
 from sinkd.why import slot_text
+
+_MANY_DAYS: Final = 300 * DAY
 
 
 def environment() -> Environment:
@@ -61,10 +63,10 @@ def stamp(at: str | float) -> str:
 
 
 def clock(at: str | float, now: float) -> str:
-    """Return the time of the day alone when it is within a day."""
+    """Return the time of the day, with the date if it is a day away, and the year if it is many."""
     instant = _instant(at)
-    text = minute_text(int(instant))[:16].replace("T", " ")
-    return text[11:] if abs(now - instant) < DAY else text
+    text, away = minute_text(int(instant))[:16].replace("T", " "), abs(now - instant)
+    return text[11:] if away < DAY else text[5:] if away < _MANY_DAYS else text
 
 
 def details(run: Mapping[str, Any]) -> str:
