@@ -38,6 +38,7 @@ README = (ROOT / "README.md").read_text()
 NOW = "2026-11-23 14:30:30"  # a Monday; half a minute past a slot of the README's jobs.yaml
 TOKEN = {"AGENTS_TOKEN": "the-token-of-the-story"}
 AFTER_THE_FIRST_RELEASE = {"uvx sinkd demo", "pipx run sinkd demo"}
+TIMED_OUT = 28  # of curl
 WAIT_SECONDS = 20
 
 # What differs from machine to machine and from release to release; all else must be equal.
@@ -66,9 +67,13 @@ def blocks():
     return [Block(README.count("\n", 0, found.start()) + 1, *found.groups()) for found in fences]
 
 
-def of(*languages):
-    """Parametrise a test by the blocks of these languages."""
-    found = [block for block in blocks() if block.language in languages]
+def of(*languages, served=False):
+    """Parametrise a test by the blocks of these languages: those for a daemon that serves, or the others."""
+    found = [
+        block
+        for block in blocks()
+        if block.language in languages and (block.purpose == "listen") is served
+    ]
     return pytest.mark.parametrize("block", found, ids=lambda block: f"line {block.line}")
 
 
@@ -164,7 +169,7 @@ def at(faketime):
 def test_every_block_has_a_rule():
     rules = {
         ("console", ""), ("sh", ""), ("yaml", ""), ("yaml", "job"), ("yaml", "notify"), ("json", ""), ("python", ""),
-        ("text", "drawing"),
+        ("text", "drawing"), ("sh", "listen"),
     }  # fmt: skip
     assert blocks()
     assert {(block.language, block.purpose) for block in blocks()} - rules == set()
@@ -231,6 +236,41 @@ def _assert_the_daemon_says(at, home, shown):
         process.terminate()
         process.communicate(timeout=WAIT_SECONDS)
     assert normal(said) == normal(shown)
+
+
+@pytest.fixture
+def served(at, home):
+    """Return the address at which a daemon serves its pages, after the afternoon of the story."""
+    process = at(f"@{NOW}", "sinkd", "run", "--listen", "127.0.0.1:0", cwd=home)
+    try:
+        lines = (
+            re.search(r"listening +at=http://127\.0\.0\.1:(\d+)/", line) for line in process.stdout
+        )
+        yield f"localhost:{next(filter(None, lines))[1]}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=WAIT_SECONDS)
+
+
+@of("sh", served=True)
+def test_every_endpoint_answers_the_curl_that_the_readme_shows(program, served, block):
+    program("curl")
+    commands = [line.partition("  #")[0].strip() for line in block.text.splitlines()]
+    paths = [re.search(r"localhost:8080(/[^?' ]*)", command)[1] for command in commands]
+    for command, path in zip(commands, paths, strict=True):
+        address = command.replace("localhost:8080", served)
+        done = subprocess.run(["bash", "-c", address], capture_output=True, text=True, check=False)
+        assert done.returncode == (TIMED_OUT if path == "/events" else 0), command
+        if path.startswith(("/api", "/badge")):
+            assert json.loads(done.stdout)
+        elif path.startswith(("/jobs", "/runs", "/why")):
+            assert "refresh-cache" in done.stdout
+        else:
+            assert done.stdout
+    routes = re.findall(r'Route\("([^"]+)"', (ROOT / "sinkd/web/app.py").read_text())
+    for route in routes:
+        pattern = re.sub(r"\{\w+(:path)?\}", "[^/]+", route)
+        assert any(re.fullmatch(pattern, path) for path in paths), route
 
 
 @of("sh")
@@ -365,3 +405,6 @@ def test_every_link_of_the_readme_leads_somewhere():
         path, _, anchor = target.partition("#")
         assert target.startswith("https://") or (ROOT / path).exists(), target
         assert path or anchor in anchors, target
+    pictures = re.findall(r' src(?:set)?="([^"]+)"', README)
+    assert pictures
+    assert all((ROOT / path).exists() for path in pictures)
