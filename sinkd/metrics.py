@@ -14,7 +14,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -26,6 +25,7 @@ from prometheus_client.exposition import choose_encoder
 from pydantic_core import from_json
 
 from sinkd import __version__, sealed
+from sinkd.exposition import exposition
 from sinkd.history import History
 from sinkd.instant import DAY, parse_rfc3339
 from sinkd.record import REASONS, Run
@@ -167,8 +167,6 @@ class Metrics:
         self._reloads = {"accepted": 0, "refused": 0}
         self._series: dict[str, _Series] = {}
         self._lateness = _Buckets(LATENESS_BUCKETS)
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
 
     def observe(self, line: bytes) -> None:
         """Count a durable line of the run log or the events."""
@@ -188,11 +186,12 @@ class Metrics:
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return the metrics in the format that an Accept header asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        _, content_type = choose_encoder(accept)
+        open_metrics = content_type.startswith("application/openmetrics-text")
+        return exposition(self.collect(), open_metrics=open_metrics).encode(), content_type
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families with what holds now, for the client library."""
+        """Yield the families with what holds now."""
         jobs = self._daemon.spec.jobs
         if self._daemon.spec.revision:  # there is one once the daemon runs
             for removed in [name for name in list(self._series) if name not in jobs]:

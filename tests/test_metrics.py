@@ -8,6 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import exposition
+from prometheus_client.openmetrics import exposition as open_exposition
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -243,6 +245,18 @@ def test_a_sealed_file_is_known_by_its_summary_alone(tmp_path):
 
 def test_an_empty_directory_knows_no_runs(tmp_path):
     assert newest_runs(tmp_path) == []
+
+
+def test_both_formats_are_byte_for_byte_what_the_client_library_writes(tmp_path):
+    watched = Watched(tmp_path)
+
+    async def story():
+        await asyncio.sleep(3600 * 2)
+        assert watched.metrics.render()[0] == exposition.generate_latest(watched.metrics)
+        written = open_exposition.generate_latest(watched.metrics)
+        assert watched.metrics.render(OPEN_METRICS)[0] == written
+
+    live(watched, story)
 
 
 def test_a_scraper_gets_the_format_that_it_asks_for(tmp_path):
