@@ -251,7 +251,9 @@ def test_what_is_wrong_stands_above_all_and_goes_when_it_is_mended(visit, served
     notices = page.locator("#notices")
     expect(notices).to_have_text(re.compile(r"SHOP_TOKEN\} is missing"))
     expect(page.locator("#jobs > tr")).to_have_count(61)
-    assert fits(page)
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
+        assert fits(page)
     good = other.config.read_text()
     other.config.write_text(good.replace("1440", "24h", 1))
     expect(notices).to_contain_text("refused since")
