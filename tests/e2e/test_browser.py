@@ -22,6 +22,7 @@ TOKEN = "a-token-of-forty-characters-for-a-browser"
 SIZES = {"wide": (1200, 800), "narrow": (360, 740), "picture": (1200, 720)}
 NAMES = [name for name, *_ in shop.JOBS]
 IMAGE_BYTES = 150_000
+WAIT_MS = 20_000
 
 
 # --- the daemon, the browser ----------------------------------------------------------------------
@@ -67,6 +68,7 @@ def base(served, home):
 @pytest.fixture(scope="module")
 def chromium(program, home):
     """A browser; it comes after the home, as playwright keeps a loop of its own running."""
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         sandbox = [] if os.geteuid() else ["--no-sandbox"]
         browser = playwright.chromium.launch(executable_path=program("chromium"), args=sandbox)
@@ -85,7 +87,7 @@ def visit(chromium):
         contexts.append(chromium.new_context(viewport=viewport, timezone_id="UTC", **options))
         contexts[-1].clock.install(time=shop.now())
         page = contexts[-1].new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(WAIT_MS)
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(url)
