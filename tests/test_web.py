@@ -362,9 +362,10 @@ def test_a_stream_says_which_jobs_changed_since_a_number(site, monkeypatch):
     assert answer == (
         'retry: 3000\n\nid: 2\nevent: change\ndata: {"all":false,"jobs":["broken"]}\n\n'
     )
-    feed.is_closed = False
-    site.event("config_accepted", revision="0" * 64)
-    assert '"all":true' in asyncio.run(told(last_event_id="2"))
+    for seq, name in enumerate(("config_accepted", "config_refused", "secret_missing"), 2):
+        feed.is_closed = False
+        site.event(name)
+        assert '"all":true' in asyncio.run(told(last_event_id=str(seq)))
 
 
 def test_more_streams_than_64_get_503(site):
