@@ -415,7 +415,11 @@ def audit(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return run_command(settings, **options)
 
 
-@_command("sinkd report", "sinkd report trading-bot --since -7d", "sinkd report --since -7d -o html > report.html")
+@_command(
+    "sinkd report",
+    "sinkd report trading-bot --since -7d",
+    "sinkd report --since -7d -o html > report.html",
+)
 @click.argument("jobs", nargs=-1, metavar="[JOB...]")
 @click.option("--since", metavar="TIME", help="From this instant on. [default: the first record]")
 @click.option("--until", metavar="TIME", help="Up to this instant. [default: now]")

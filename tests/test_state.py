@@ -45,7 +45,9 @@ def folded(*entries):
 
 def test_a_cursor_begins_a_job_and_moves_it_in_either_direction():
     assert folded(CURSOR) == JobState(600, "1/0", loaded=600)
-    assert folded(CURSOR, {**CURSOR, "decided": 120, "schedule": None}) == JobState(120, None, loaded=120)
+    assert folded(CURSOR, {**CURSOR, "decided": 120, "schedule": None}) == JobState(
+        120, None, loaded=120
+    )
 
 
 def test_a_claim_settles_its_slot_and_stays_open_until_its_own_close():
