@@ -168,14 +168,15 @@ def test_the_page_answers_beside_a_burst(serve, server, records, tell):
             medians.append(statistics.median(beside_a_burst(client, server)))
             if medians[-1] < PAGE_SECONDS:
                 break
-    tell(f"page of {JOBS:,} jobs and {records:,} records beside {BURST} runs: {medians} s, median")
+    tell(f"page of {JOBS:,} jobs and {records:,} records beside {BURST} runs: {medians[-1]:.3f} s")
     assert min(medians) < PAGE_SECONDS
 
 
 def beside_a_burst(client, server):
     """Return how long each page took that was asked for during the next burst."""
+    time.sleep((58 - time.time()) % 60)  # so that none of the last burst is left
     server.requests.clear()
-    deadline, took = time.monotonic() + 90, []
+    deadline, took = time.monotonic() + 30, []
     while len(server.requests) < BURST:
         assert time.monotonic() < deadline
         if not server.requests:
@@ -184,7 +185,8 @@ def beside_a_burst(client, server):
         began = time.perf_counter()
         assert client.get("/").status_code == 200
         took.append(time.perf_counter() - began)
-    return took or [0]
+    assert took
+    return took
 
 
 def test_open_streams_cost_next_to_nothing_and_a_scrape_is_short(serve, tell):
