@@ -1,7 +1,5 @@
 """`validate --fix`: what is certain is repaired, what is guessed is not, and nothing else changes."""
 
-import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +13,6 @@ from inline_snapshot import snapshot
 from sinkd import document, fix, source
 from sinkd.cli import sinkd
 from sinkd.commands.validate_fix import unified
-from sinkd.errors import UsageError
 
 CORPUS = Path(__file__).parent / "corpus"
 SEEDS = [
@@ -158,41 +155,6 @@ def test_a_repair_ends_after_a_hundred_passes():
     repaired = fix.repair(broken.encode(), unsafe=False)
     assert repaired.fixed == fix.PASSES_LIMIT
     assert fix.repair(repaired.data, unsafe=False).fixed == 5
-
-
-def test_the_mode_stays_and_a_link_stays_a_link(tmp_path):
-    (tmp_path / "there").mkdir()
-    real = tmp_path / "there" / "real.yaml"
-    real.write_text(JOB.replace("15", "24h"))
-    real.chmod(0o640)
-    link = tmp_path / "jobs.yaml"
-    link.symlink_to("there/real.yaml")
-    run("--fix", str(link))
-    assert link.is_symlink()
-    assert real.read_text() == JOB.replace("15", "1440")
-    assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert [path.name for path in real.parent.iterdir()] == ["real.yaml"]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user, which takes root")
-def test_the_owner_stays(tmp_path):
-    path = tmp_path / "jobs.yaml"
-    path.write_text(JOB)
-    os.chown(path, 1234, 5678)
-    source.write(path, b"version: 1\n")
-    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678)
-
-
-def test_what_is_no_file_is_not_written(tmp_path):
-    os.mkfifo(tmp_path / "fifo")
-    for name, words in (
-        ("fifo", "is a FIFO"),
-        ("nothing", "cannot be written"),
-        ("/dev/null", "is a device"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            source.write(tmp_path / name, b"")
-    assert [path.name for path in tmp_path.iterdir()] == ["fifo"]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import zoneinfo
@@ -86,6 +87,51 @@ def test_an_interval_has_the_golden_slots(row):
     expected = instants(*row["first_8_slots"].split())
     assert list(slots(when, before, expected[-1])) == expected
     assert count(when, before, expected[-1]) == len(expected)
+
+
+def pythons():
+    """Find the other Pythons on PATH and of pyenv, the first of each version."""
+    for version in ("3.11", "3.12", "3.13", "3.14"):
+        kept = Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")
+        on_path = shutil.which(f"python{version}")
+        found = [*sorted(map(str, kept)), *([on_path] if on_path else [])]
+        if not sys.version.startswith(f"{version}.") and found:
+            yield pytest.param(found[0], id=version)
+
+
+GOLDEN_ROWS = """
+import json, sys, zoneinfo
+from sinkd import schedule
+from sinkd.spec import Daily
+schedule.tzdata()
+zoneinfo.reset_tzpath(to=[] if sys.argv[1] == "bundled" else None)
+schedule.forget_zones()
+for at, zone, slot in json.load(sys.stdin):
+    assert schedule.next_slot(Daily((at,), zone), slot - 1) == slot, (at, zone, slot)
+    assert schedule.latest_slot(Daily((at,), zone), slot) == slot, (at, zone, slot)
+print(sys.version)
+"""
+
+
+@pytest.mark.parametrize("copy", ["bundled", "system"])
+@pytest.mark.parametrize("python", list(pythons()))
+def test_the_golden_instants_are_those_of_every_python_here(python, copy, tmp_path):
+    (tmp_path / "tzdata").symlink_to(sys.modules["tzdata"].__path__[0])
+    golden = [
+        [row["at"], row["zone"], parse_rfc3339(row["expected_utc"])] for row in rows("daily.tsv")
+    ]
+    done = subprocess.run(
+        [python, "-c", GOLDEN_ROWS, copy],
+        env={"PYTHONPATH": f"{tmp_path}:{Path(schedule.__file__).parents[1]}"},
+        input=json.dumps(golden),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 127:
+        pytest.skip("pyenv only pretends to have it")
+    assert not done.returncode, done.stderr
 
 
 # Transitions, each with the table of what the clocks show
@@ -257,6 +303,11 @@ def test_a_slot_lies_on_a_whole_minute_even_where_offsets_had_seconds():
 )
 def test_a_schedule_is_described_in_words(when, words):
     assert describe(when) == words
+
+
+def test_people_think_of_an_interval_in_utc_and_of_local_times_in_their_zone():
+    assert schedule.zone_of(Interval(15)) == "UTC"
+    assert schedule.zone_of(Daily(("09:00",), "Europe/Paris")) == "Europe/Paris"
 
 
 def test_the_fingerprint_is_short_and_readable():
@@ -469,37 +520,36 @@ schedules = intervals | dailies
 
 
 @cache
-def changes(zone):
+def changes(zone, first=FIRST // DAY, last=LAST // DAY):
     """Return the days, in Unix days, in which the zone changes its offset from UTC."""
     offsets = [
         datetime.fromtimestamp(day * DAY, schedule.zone(zone)).utcoffset()
-        for day in range(FIRST // DAY, LAST // DAY)
+        for day in range(first, last)
     ]
-    return [
-        FIRST // DAY + day for day in range(len(offsets) - 1) if offsets[day] != offsets[day + 1]
-    ]
+    return [first + day for day in range(len(offsets) - 1) if offsets[day] != offsets[day + 1]]
 
 
 @cache
-def scanned(zone, first_day, days):
-    """Walk through UTC minute by minute; return (weekday, instant) of each `HH:MM` of each date.
+def scanned(zone, first_day, days, step=1):
+    """Walk through UTC minute by minute, or by more; return (weekday, instant) of each `HH:MM` of each date.
 
     The forward mapping alone is asked. Where the local clock leaps ahead, the times that it leaves
     out are given the instants that follow the leap, one a minute; where it falls back, those that
     were seen keep their first instant (RFC 5545 3.3.5).
     """
-    instant_of, expected, minute = {}, None, timedelta(minutes=1)
-    for instant in range(first_day * DAY, (first_day + days) * DAY, MINUTE):
+    instant_of, expected, pace = {}, None, timedelta(minutes=step)
+    for instant in range(first_day * DAY, (first_day + days) * DAY, step * MINUTE):
         local = datetime.fromtimestamp(instant, schedule.zone(zone)).replace(tzinfo=None, fold=0)
         skipped = expected or local
         while skipped < local:
             instant_of.setdefault(skipped, instant + int((skipped - expected).total_seconds()))
-            skipped += minute
+            skipped += pace
         instant_of.setdefault(local, instant)
-        expected = local + minute
+        expected = local + pace
     by_time = {}
     for local, instant in instant_of.items():
-        by_time.setdefault(f"{local:%H:%M}", []).append((WEEKDAYS[local.weekday()], instant))
+        at = f"{local.hour:02}:{local.minute:02}"
+        by_time.setdefault(at, []).append((WEEKDAYS[local.weekday()], instant))
     return by_time
 
 
@@ -537,6 +587,19 @@ def test_local_times_are_what_a_scan_of_utc_minutes_finds(zone, data):
         after = data.draw(st.integers((day - 1) * DAY, (day + 3) * DAY))
         through = data.draw(st.integers(after, (day + 3) * DAY))
         check_against(when, brute_force(when, by_time), after, through)
+
+
+@pytest.mark.slow
+def test_every_zone_is_what_a_scan_of_utc_finds(record_property):
+    """Each zone in some year, round a change if it has one; times in quarters, as offsets are."""
+    for zone in sorted(schedule.zone_names()):
+        first = random.randrange(FIRST // DAY, LAST // DAY - 366)
+        day = random.choice(changes(zone, first, first + 366) or [first])
+        at = {f"{random.randrange(24):02}:{random.choice(('00', 15, 30, 45))}" for _ in range(30)}
+        when = Daily(tuple(sorted(at)), zone)
+        expected = brute_force(when, scanned(zone, day - 1, 4, step=15))
+        check_against(when, expected, day * DAY, (day + 2) * DAY)
+    record_property("cases", len(schedule.zone_names()))
 
 
 @for_a_while(0.1, when=schedules, a=seconds, lengths=st.tuples(spans, spans))

@@ -4,6 +4,7 @@ import functools
 import gc
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -421,3 +422,41 @@ def test_notify_says_whom_to_tell_and_of_what():
         "${file:token}",
         "${env:KEY}",
     ]
+
+
+# Writing the file
+
+
+def test_the_mode_stays_and_a_link_stays_a_link(tmp_path):
+    (tmp_path / "there").mkdir()
+    real = tmp_path / "there" / "real.yaml"
+    real.write_text("old")
+    real.chmod(0o640)
+    link = tmp_path / "jobs.yaml"
+    link.symlink_to("there/real.yaml")
+    source.write(link, JOB.encode())
+    assert link.is_symlink()
+    assert real.read_text() == JOB
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert [path.name for path in real.parent.iterdir()] == ["real.yaml"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user, which takes root")
+def test_the_owner_stays(tmp_path):
+    path = tmp_path / "jobs.yaml"
+    path.write_text(JOB)
+    os.chown(path, 1234, 5678)
+    source.write(path, b"version: 1\n")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678)
+
+
+def test_what_is_no_file_is_not_written(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for name, words in (
+        ("fifo", "is a FIFO"),
+        ("nothing", "cannot be written"),
+        ("/dev/null", "is a device"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            source.write(tmp_path / name, b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["fifo"]
