@@ -151,6 +151,12 @@ class Machine:
 
     async def stop(self, down=0, *, twice=False):
         """End it by SIGTERM, and start it again after a while."""
+        await self.end(twice=twice)
+        await asyncio.sleep(down)
+        await self.boot()
+
+    async def end(self, *, twice=False):
+        """End it by SIGTERM."""
         self.life.daemon.stop("SIGTERM")
         if twice:
             self.life.daemon.stop("SIGTERM")
@@ -158,8 +164,6 @@ class Machine:
         if not self.life.running.done():
             self.wrong.append("D1: it did not stop in 100 s")
         await self._bury()
-        await asyncio.sleep(down)
-        await self.boot()
 
     async def crash(self, down=0):
         """End it by SIGKILL, and start it again after a while; the machine goes on."""

@@ -108,8 +108,7 @@ async def settle(machine, jobs, seconds=200):
     machine.latencies = (0,)  # so that nothing waits at the end
     await machine.stop()
     await machine.sleep(30)
-    await machine.stop()
-    await machine.kill()
+    await machine.end()
     return Calm(since, until, seq)
 
 
