@@ -92,7 +92,7 @@ def _answered_once(runs, events, specs, until, *, went_back):
             last = parse_rfc3339(run.get("last_scheduled_at", run["scheduled_at"]))
             answer = (parse_rfc3339(run["scheduled_at"]), last, run.get("count", 1))
             answers[run["job"]].append(answer)
-    for name, since, through, when in _spans(events, specs, until):
+    for name, since, through, when in enabled_spans(events, specs, until):
         within = [each for each in answers[name] if each[0] <= through and each[1] > since]
         if not went_back:
             yield from _counted(name, within, since, through, when)
@@ -116,7 +116,7 @@ def _counted(name, within, since, through, when):
         at = max(at, last)
 
 
-def _spans(events, specs, until):
+def enabled_spans(events, specs, until):
     """Yield (job, since, through, schedule) of each time that a job was enabled."""
     running = {}
     for event in events:

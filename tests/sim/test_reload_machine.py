@@ -18,12 +18,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sim.judge import judge
+from sim.judge import enabled_spans, judge
 from sim.machine import Machine, surroundings
 from sim.scenario import BAD, STARTS, in_memory, settle
 
-from sinkd import journal, revisions
+from sinkd import journal, revisions, source
 from sinkd.history import History
+from sinkd.instant import parse_rfc3339
 from sinkd.reload import SETTLE_SECONDS
 from sinkd.revisions import revision_of
 from sinkd.standing import standing
@@ -221,6 +222,19 @@ class Reloads(RuleBasedStateMachine):
             if self.machine:
                 calm = self.do(settle(self.machine, self.good))
                 assert judge(self.machine, calm, self.said) == []
+                assert list(self.answered_outside(calm)) == []
+
+    def answered_outside(self, calm):
+        """Yield the records of slots at which their job was removed or disabled."""
+        kept = (self.directory / revisions.DIRECTORY).glob("*.yaml")
+        specs = {path.stem[:12]: source.load(path.read_bytes()).spec for path in kept}
+        spans = list(enabled_spans(self.events(), specs, calm.until + 3600))
+        for run in History(self.directory).runs():
+            slot = parse_rfc3339(run["scheduled_at"])
+            if run.get("trigger") != "manual" and not any(
+                name == run["job"] and since < slot <= through for name, since, through, _ in spans
+            ):
+                yield run
 
 
 @pytest.mark.slow
