@@ -100,7 +100,7 @@ class Daemon:
     _blocked: bool = False
     _decided_once: bool = False
     _decide_all: bool = True
-    _manual_at: float = 0
+    _manual_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Take over the pauses of the daemon before."""
@@ -426,9 +426,10 @@ class Daemon:
     def _manual_flight(
         self, job: Job, now: float, host: str, asked: asyncio.Future[Flight]
     ) -> Flight:
-        if abs(now - self._manual_at) < 1:  # its identity is its millisecond, cut
-            now = max(now, self._manual_at + 0.0015)
-        self._manual_at = now
+        before = self._manual_at.get(job.name, 0)
+        if abs(now - before) < 1:  # its identity is its millisecond, cut
+            now = max(now, before + 0.0015)
+        self._manual_at[job.name] = now
         identity = manual_run_id(job.name, now)
         line = self.lines.claimed(job, identity, float(now), "manual", self.new_trace_id())
         promise = Promise(identity, job.name, line)

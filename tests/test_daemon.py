@@ -585,6 +585,7 @@ def test_two_manual_runs_in_one_millisecond_have_two_identities(tmp_path):
         life.daemon.clock.step(-life.daemon.clock.wall() + parse_rfc3339(first["scheduled_at"]))
         second = await (await life.daemon.trigger("poll")).ended
         assert first["run_id"] != second["run_id"]
+        assert second["outcome"] == "success"
 
     story(tmp_path, jobs(), "2026-11-23T09:50Z", tell)
 
