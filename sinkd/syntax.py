@@ -13,7 +13,7 @@ from typing import Final
 import yaml
 
 from sinkd.diagnostics import Diagnostic, Edit, Related, quoted
-from sinkd.document import Document, parse
+from sinkd.document import DEPTH_LIMIT, Document, parse
 from sinkd.values import CRONTAB, MAKE_OF_CRONTAB
 
 _STOPPED: Final = "nothing after this line was checked"
@@ -237,9 +237,12 @@ class _Explanation:
     def _is_right(self, begin: int, have: int, wanted: int) -> bool:
         """Say whether the text can be read further when a line is indented as wanted."""
         repaired = self.text[:begin] + " " * wanted + self.text[begin + have :]
+        depth = 0
         try:
             for event in parse(repaired):
-                if event.start_mark.line > self.number:
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                depth -= isinstance(event, yaml.CollectionEndEvent)
+                if event.start_mark.line > self.number or depth > DEPTH_LIMIT:
                     return True
         except yaml.MarkedYAMLError as error:
             return error.problem_mark is not None and error.problem_mark.line > self.number

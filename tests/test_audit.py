@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from inline_snapshot import snapshot
 from sim import scenario
+from sim.machine import Machine
 
 from sinkd import schemas
 from sinkd.audit import Answers, LastSign, audit
@@ -122,17 +123,19 @@ def test_an_eventful_life_is_proven(eventful_life, look):
 @pytest.mark.slow
 def test_random_lives_are_proven_at_every_moment_of_theirs(tmp_path, look, monkeypatch):
     audits = 0
-    act = scenario._act
+    sleep = Machine.sleep
 
-    async def act_and_look(rng, world, plan, life, **options):
+    async def look_and_sleep(machine, seconds):
         nonlocal audits
         audits += 1
-        before = {path.name: path.read_bytes() for path in world.data_dir.glob("*.jsonl")}
-        assert look(world.data_dir)[0] == 0, before
-        return await act(rng, world, plan, life, **options)
+        data_dir = machine.world.data_dir
+        before = {path.name: path.read_bytes() for path in data_dir.glob("*.jsonl")}
+        assert look(data_dir)[0] == 0, before
+        await sleep(machine, seconds)
 
-    monkeypatch.setattr(scenario, "_act", act_and_look)
+    monkeypatch.setattr(Machine, "sleep", look_and_sleep)
     for seed in random.Random(4).sample(range(10**6), 6):
+        (tmp_path / str(seed)).mkdir()
         scenario.play(seed, tmp_path / str(seed))
         assert look(tmp_path / str(seed))[0] == 0, seed
     assert audits > 20

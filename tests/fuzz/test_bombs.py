@@ -22,6 +22,7 @@ BOMBS = {
     "anchors": lambda: "x-a: [" + "&a 1," * 2_500_000 + "]\n",
     "tags": lambda: "x-a: [" + "!a 1," * 2_500_000 + "]\n",
     "brackets": lambda: "[" * (16 * MIB),
+    "brackets after a wrong indent": lambda: "a:\n      b: 1\n c: {d: " + "[" * (15 * MIB),
     "dashes": lambda: "- " * (8 * MIB),
     "question marks": lambda: "? " * (8 * MIB),
     "events": lambda: EMPTY + "x-a: [" + "1," * 8_000_000 + "]\n",
