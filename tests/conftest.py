@@ -45,9 +45,11 @@ def pytest_terminal_summary(terminalreporter):
         for name, value in report.user_properties:
             if name == "cases" and report.when == "call":
                 terminalreporter.line(f"{report.nodeid}: {value:,} cases")
+    workers = terminalreporter.config.getoption("numprocesses", None) or 1
     used = Counter()
     for report in reports:
-        used[part_of(report.nodeid.split("::")[0].removeprefix("tests/"))] += report.duration
+        part = part_of(report.nodeid.split("::")[0].removeprefix("tests/"))
+        used[part] += report.duration / workers
     terminalreporter.section("time budgets (tests/README.md)")
     for part, (_, seconds) in budgets().items():
         over = "  over its budget" if used[part] > seconds else ""

@@ -199,7 +199,7 @@ def test_warnings_never_hide_an_error():
     ("text", "code", "message"),
     [
         pytest.param(
-            "x-a: [" + "1," * 600_000 + "]", "SNK006", "the file has more than 350,000 parts, most of them tiny",
+            "x-a: [" + "1," * 600_000 + "]", "SNK006", "the file has more than 250,000 parts, most of them tiny",
             marks=pytest.mark.slow,
         ),
         ("[" + "1," * 5000 + "]", "SNK006", "this list has more than 1,000 entries"),
