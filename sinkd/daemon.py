@@ -40,7 +40,7 @@ from sinkd.store import Promise, Store
 NAP_SECONDS: Final = 1.0  # T1
 Result = TypeVar("Result")
 
-LAST_WRITE_SECONDS: Final = 5.0  # how long a stopping daemon waits for a disk that refuses
+LAST_WRITE_SECONDS: Final = 5.0  # how long a stopping daemon waits for a slow or full disk
 
 
 class RefusedError(SinkdError):
@@ -611,14 +611,13 @@ class Daemon:
         lost = await self.flights.cut(LAST_WRITE_SECONDS)
         self.store.alive(self.clock.wall(), draining=began, at_once=True)
         self.store.log.event("stopped", reason=self._stopping, clean=not lost)
-        await self._flush_last()
-        if lost or self.store.log.blocked:
+        if not await self._flush_last() or lost:
             what = f"{lost} records" if lost else "the last lines of the log"
             message = f"stopped, but {what} could not be made durable"
             raise RecordsLostError(message)
 
-    async def _flush_last(self) -> None:
-        """Make everything durable; a disk that refuses may yet give in (E5)."""
+    async def _flush_last(self) -> bool:
+        """Say whether everything is durable in time; a disk that refuses may yet give in (E5)."""
         log = self.store.log
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WRITE_SECONDS):
@@ -626,6 +625,8 @@ class Daemon:
                 while log.blocked:
                     await asyncio.sleep(RETRY_SECONDS / 2)
                     await log.flush()
+                return True
+        return False
 
 
 def _fingerprint(job: Job) -> str | None:

@@ -528,6 +528,19 @@ def test_a_stopping_daemon_says_what_a_disk_that_does_not_give_in_keeps_out(tmp_
         story(tmp_path, jobs(), "2026-11-23T09:59Z", tell, storage=Full)
 
 
+def test_a_stopping_daemon_does_not_vouch_for_lines_that_a_slow_disk_still_takes(tmp_path):
+    async def tell(world, life):
+        async def hang(call):
+            await asyncio.sleep(60)
+            return call()
+
+        await asyncio.sleep(1)
+        life.daemon.store.log._offload = hang
+
+    with pytest.raises(RecordsLostError, match="the last lines of the log could not"):  # D2
+        story(tmp_path, jobs(), "2026-11-23T09:59Z", tell)
+
+
 def test_a_stopping_daemon_tries_its_very_last_line_again(tmp_path):
     class Full(Storage):
         refusals = 1
