@@ -33,7 +33,7 @@ from sinkd.retention import Retention
 from sinkd.runlog import RETRY_SECONDS, Offload
 from sinkd.runner import Runner
 from sinkd.secrets import Secrets
-from sinkd.spec import Job, Notify, Spec
+from sinkd.spec import Job, Spec
 from sinkd.state import Pause
 from sinkd.store import Promise, Store
 
@@ -580,14 +580,13 @@ class Daemon:
 
     def _look_for_secrets(self) -> None:
         """Say which references of the spec cannot be resolved (H10)."""
-        users: list[Job | Notify] = [*self.spec.jobs.values(), *self.spec.notify]
-        missing = [name for user in users for name in self.secrets.missing(user)]
+        missing = self.secrets.missing(self.spec)
         self.missing.intersection_update(missing)
         self._say_missing(missing)
 
     def _say_missing(self, references: Iterable[str]) -> None:
         """Say once of each reference that it is missing, and which jobs need it."""
-        for reference in dict.fromkeys(references):
+        for reference in references:
             if reference in self.missing:
                 continue
             self.missing.add(reference)

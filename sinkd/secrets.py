@@ -16,7 +16,7 @@ import structlog
 from sinkd.errors import ConfigError
 from sinkd.grammar import Reference, split
 from sinkd.redaction import HIDDEN, Redactor
-from sinkd.spec import Job, JSONValue, Notify
+from sinkd.spec import Job, JSONValue, Spec
 
 FILE_LIMIT_BYTES: Final = 64 * 1024
 SHORT_CHARACTERS: Final = 8
@@ -85,14 +85,14 @@ class Secrets:
                 return {key: self.resolve_body(item) for key, item in value.items()}
         return value
 
-    def missing(self, user: Job | Notify) -> list[str]:
-        """Return the references of a job or notice that cannot be resolved now, as written, sorted."""
-        lacking = set()
-        for reference in user.references:
+    def missing(self, user: Job | Spec) -> list[str]:
+        """Return the references of a job or a spec that cannot be resolved now, as written, sorted."""
+        lacking = []
+        for reference in dict.fromkeys(user.references):
             try:
                 self.value(reference)
             except MissingSecret as error:
-                lacking.add(error.reference)
+                lacking.append(error.reference)
         return sorted(lacking)
 
     def value(self, reference: Reference) -> str:

@@ -130,6 +130,12 @@ class Spec:
         """The first 12 hex digits of the revision, as records show it."""
         return self.revision[:12]
 
+    @property
+    def references(self) -> list[Reference]:
+        """All references that its jobs and notices need."""
+        users: list[Job | Notify] = [*self.jobs.values(), *self.notify]
+        return [reference for user in users for reference in user.references]
+
 
 def default_timeout_seconds(schedule: Schedule) -> int:
     """Return the total deadline of a job that sets none: 60 s, 50 s for a job of each minute."""

@@ -32,7 +32,7 @@ from sinkd.reload import Candidate, Config, Refusal, Reloader, begin_with, last_
 from sinkd.retention import Keep, Retention
 from sinkd.runner import Runner, direct_transport
 from sinkd.secrets import Secrets, default_secrets_dirs
-from sinkd.spec import Job, Notify, Spec
+from sinkd.spec import Spec
 from sinkd.storage import Storage
 from sinkd.store import Store
 from sinkd.systemd import Notifier
@@ -287,10 +287,8 @@ def _refusal_text(refusal: Refusal, path: Path) -> str:
 
 
 def _check_secrets(secrets: Secrets, spec: Spec) -> None:
-    users: list[Job | Notify] = [*spec.jobs.values(), *spec.notify]
-    missing = {name for user in users for name in secrets.missing(user)}
-    if missing:
-        message = f"secrets are missing: {', '.join(sorted(missing))} (--check-secrets)"
+    if missing := secrets.missing(spec):
+        message = f"secrets are missing: {', '.join(missing)} (--check-secrets)"
         raise ConfigError(message)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
@@ -15,6 +16,8 @@ from jsonschema import Draft202012Validator
 from sinkd import record, remote, revisions, schemas, source
 from sinkd.instant import rfc3339
 from sinkd.lines import Lines
+from sinkd.secrets import Secrets
+from sinkd.spec import Notify
 from sinkd.state import JobState, Pause
 from sinkd.web.app import create_app
 from sinkd.web.feed import Feed, read
@@ -171,6 +174,13 @@ def test_a_refused_file_is_named_with_line_and_column_and_missing_secrets_too(si
     text = Page(site.get("/").text).text
     assert "the one before stays in use: 14:23 24h is no number" in text
     assert "the secret ${env:TOKEN} is missing" in text
+
+
+def test_the_missing_secret_of_a_notice_is_named_as_that_of_a_job_is(site):
+    told = Notify("https://hooks.example/${env:HOOK}", ("failure",))
+    site.daemon.spec = replace(site.daemon.spec, notify=(told,))
+    site.daemon.secrets, site.daemon.missing = Secrets({"TOKEN": "a-secret"}, ()), {"${env:HOOK}"}
+    assert site.get("/api/v1/status").json()["secrets_missing"] == ["${env:HOOK}"]
 
 
 def test_who_paused_a_job_and_why_stands_in_its_row(site):

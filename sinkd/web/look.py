@@ -133,13 +133,12 @@ class Look:
     def _missing(self) -> list[str]:
         """Return the references that cannot be resolved: those known to be, but those there again.
 
-        All jobs' secrets are looked for, so not too often.
+        All secrets are looked for, so not too often.
         """
         if not self.daemon.missing:
             return []
         if time.monotonic() - self._missed_at >= _SECRETS_SECONDS:
-            jobs, missing = self.spec.jobs.values(), self.daemon.secrets.missing
-            self._missed = sorted({name for job in jobs for name in missing(job)})
+            self._missed = self.daemon.secrets.missing(self.spec)
             self._missed_at = time.monotonic()
         return self._missed
 
