@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sinkd.instant import DAY, MINUTE
-from sinkd.schedule import slots
+from sinkd.schedule import fingerprint, parse_fingerprint, slots
 from sinkd.spec import Spec
 
 _MARKS = " ▁▂▃▄▅▆▇█"
@@ -17,9 +17,10 @@ def load_by_minute(spec: Spec, now: float) -> list[int]:
     Looked at are the 7 days from now; a disabled job has no runs.
     """
     due: Counter[int] = Counter()
-    schedules = Counter(job.schedule for job in spec.jobs.values() if job.enabled)
-    for schedule, jobs in schedules.items():
-        for slot in slots(schedule, now, now + 7 * DAY):
+    enabled = (job.schedule for job in spec.jobs.values() if job.enabled)
+    # Of equal slots, however written, once: `start_minute` 7 and 12 are one every 5 minutes (S3).
+    for text, jobs in Counter(map(fingerprint, enabled)).items():
+        for slot in slots(parse_fingerprint(text), now, now + 7 * DAY):
             due[slot] += jobs
     load = [0] * 60
     for slot, runs in due.items():
