@@ -112,6 +112,7 @@ class Store:
     def cursor(self, job: str, decided: int, schedule: str | None) -> None:
         """Begin a schedule: the job is settled through `decided`, whatever was before (T7, T4)."""
         self._put({"entry": "cursor", "job": job, "decided": decided, "schedule": schedule})
+        self._told.pop(job, None)  # it may have gone back, and come to what was told again
 
     def pause(self, job: str, pause: Pause) -> None:
         """Note that a person holds a job (T10)."""

@@ -426,6 +426,19 @@ def test_a_sign_of_life_tells_the_cursors_that_moved_without_a_line(tmp_path):
     assert decided_after(scenario)(tmp_path) == NINE + STEP
 
 
+def test_a_cursor_that_went_back_and_came_to_the_same_slot_again_is_told_again(tmp_path):
+    async def scenario(life):
+        await begin(life)
+        life.skip(NINE + STEP)
+        life.store.alive(NINE, at_once=True)
+        life.store.cursor("a", NINE + 60, "15/0")  # T4: the clock went back
+        life.skip(NINE + STEP)
+        life.store.alive(NINE, at_once=True)
+        await life.seen()
+
+    assert decided_after(scenario)(tmp_path) == NINE + STEP  # T9
+
+
 def test_lines_of_a_job_that_the_journal_does_not_know_are_passed_over(tmp_path):
     async def scenario(life):
         await begin(life)
