@@ -38,17 +38,14 @@ from sinkd.state import Pause
 from sinkd.store import Promise, Store
 
 NAP_SECONDS: Final = 1.0  # T1
-Result = TypeVar("Result")
-
+PROBLEMS_LIMIT: Final = 20  # of a config_refused event
 LAST_WRITE_SECONDS: Final = 5.0  # how long a stopping daemon waits for a slow or full disk
+
+Result = TypeVar("Result")
 
 
 class RefusedError(SinkdError):
     """What a person asked for cannot be done now (T10, T12)."""
-
-
-def _future() -> asyncio.Future[Any]:
-    return asyncio.get_running_loop().create_future()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +133,13 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         """Say what the files do not: what is in flight or missing now, why the log is refused."""
         self._look_for_secrets()
-        blocked = self.store.log.blocked
         enabled = sum(job.enabled for job in self.spec.jobs.values())
         return {
             "jobs": {"enabled": enabled, "disabled": len(self.spec.jobs) - enabled},
             "next": self.upcoming,
             "in_flight": [known.open.run_id for known in self.store.states.values() if known.open],
             "secrets_missing": sorted(self.missing),
-            "log_unwritable": blocked and errno.errorcode.get(blocked.errno or 0, str(blocked)),
+            "log_unwritable": self.store.log.unwritable,
         }
 
     async def alone(self, first: Candidate, work: Coroutine[Any, Any, Result]) -> Result:
@@ -206,7 +202,7 @@ class Daemon:
             message = "sinkd is stopping"
             raise RefusedError(message)
         self._nudge.set()
-        return _future()
+        return asyncio.get_running_loop().create_future()
 
     async def _loop(self, first: Candidate, source: str, started: Mapping[str, Any]) -> None:
         self._begin(first, source, started)
@@ -401,7 +397,7 @@ class Daemon:
             identity = run_id(name, due.slot)
             line = self.lines.claimed(job, identity, due.slot, due.trigger, self.new_trace_id())
             promise = Promise(identity, name, line, due.slot, before)
-            yield Flight(job, promise, due.trigger, due.slot, host, _future())
+            yield Flight(job, promise, due.trigger, due.slot, host)
 
     def _manual_flights(self, now: float) -> Iterable[Flight]:
         asked, self._manual = self._manual, []
@@ -433,7 +429,7 @@ class Daemon:
         identity = manual_run_id(job.name, now)
         line = self.lines.claimed(job, identity, float(now), "manual", self.new_trace_id())
         promise = Promise(identity, job.name, line)
-        return Flight(job, promise, "manual", now, host, _future(), asked)
+        return Flight(job, promise, "manual", now, host, asked)
 
     def _landed(self, run: Mapping[str, Any]) -> None:
         """Look for work that waited for the permit of a run."""
@@ -510,14 +506,10 @@ class Daemon:
     def refused(self, refusal: Refusal) -> None:
         """Take note of a refused file; what runs stays (C4)."""
         problems = list(refusal.problems)
-        self.store.log.event(
-            "config_refused",
-            revision=refusal.revision,
-            problems=problems[:20],
-            total=len(problems),
-        )
-        first = problems[0]
-        self.log.error("config_refused", path=str(self.reloader.path), total=len(problems), **first)
+        shown, total = problems[:PROBLEMS_LIMIT], len(problems)
+        revision, path = refusal.revision, str(self.reloader.path)
+        self.store.log.event("config_refused", revision=revision, problems=shown, total=total)
+        self.log.error("config_refused", path=path, total=total, **problems[0])
 
     def restored(self) -> None:
         """Take note that the bytes in use are back while a refusal was showing (C9)."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sinkd.clock import Clock
@@ -14,6 +14,10 @@ from sinkd.record import Trigger, ordered
 from sinkd.runner import Attempt, Runner
 from sinkd.spec import Job
 from sinkd.store import Promise, Store, interrupted
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True)
@@ -29,8 +33,8 @@ class Flight:
     trigger: Trigger
     scheduled_at: float
     host: str
-    ended: asyncio.Future[Mapping[str, Any]]
     asked: "asyncio.Future[Flight] | None" = None
+    ended: asyncio.Future[Mapping[str, Any]] = field(default_factory=_future)
     sending: asyncio.Future[Any] | None = None
 
     @property
@@ -55,7 +59,7 @@ class Flights:
         landed: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.permits = permits
-        self.bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.bug: asyncio.Future[None] = _future()
         self._store = store
         self._runner = runner
         self._clock = clock

@@ -7,7 +7,6 @@ begin at 0 with the process, `last_*` timestamps and `loaded` outlive it. A remo
 import platform
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
@@ -52,6 +51,7 @@ class Family(NamedTuple):
 _Info, _Gauge = InfoMetricFamily, GaugeMetricFamily
 _Counter, _Histogram = CounterMetricFamily, HistogramMetricFamily
 _JOB: Final = ("job",)
+_RAN: Final = frozenset({"success", "failure", "interrupted"})
 
 FAMILIES: Final = {
     "sinkd_build_info": Family(_Info, ("version", "python_version"), "Which sinkd runs."),
@@ -145,7 +145,7 @@ class _Series:
 
     def note(self, run: Run) -> None:
         """Note when a run was, if it is the newest."""
-        if run["outcome"] in {"success", "failure", "interrupted"}:
+        if run["outcome"] in _RAN:
             at = parse_rfc3339(run.get("started_at", run["scheduled_at"]))
             self.ran_at = max(self.ran_at or 0, at)
             if run["outcome"] == "success":
@@ -263,15 +263,13 @@ def newest_runs(data_dir: Path) -> list[Run]:
     """Return the last run and the last success of each job, and others; of a sealed file by its summary."""
     newest: dict[str, Totals] = {}
     history = History(data_dir, beyond_summaries=True)
-    for path in history.summaries():
-        with suppress(OSError, ValueError):
-            _, _, jobs = sealed.decode(path.read_bytes()) or (0, 0, {})
-            for name, totals in jobs.items():
-                newest.setdefault(name, Totals()).merge(totals)
+    for jobs in sealed.readable(history.summaries()):
+        for name, totals in jobs.items():
+            newest.setdefault(name, Totals()).merge(totals)
     found = [run for each in newest.values() for run in (each.last_run, each.last_success) if run]
     last: dict[tuple[str, bool], Run] = {}
     for run in history.runs():
-        if run["outcome"] in {"success", "failure", "interrupted"}:
+        if run["outcome"] in _RAN:
             last[run["job"], run["outcome"] == "success"] = run
     return [tidy(run) for run in (*found, *last.values())]
 

@@ -6,7 +6,6 @@ receiver does, no run is late.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -46,10 +45,10 @@ class Notices:
 
     def observe(self, line: bytes) -> None:
         """Take a durable line, and queue what is to be told of it."""
-        notice = self._edges.take(from_json(line))
-        for to in self._addresses() if notice else ():
-            if notice and notice.on in to.on:
-                self._put(to, notice)
+        if notice := self._edges.take(from_json(line)):
+            for to in self._addresses():
+                if notice.on in to.on:
+                    self._put(to, notice)
 
     async def serve(self) -> None:
         """Send what is queued, for ever."""
@@ -70,10 +69,9 @@ class Notices:
             self._say(notice, status_code=answer.status_code, error=answer.error)
 
     def _say(self, notice: Notice, **fields: object) -> None:
-        said = {"on": notice.on, "job": notice.job, **fields}
-        self._log.event(
-            "notify", **{key: value for key, value in said.items() if value is not None}
-        )
+        every = {"on": notice.on, "job": notice.job, **fields}
+        said = {key: value for key, value in every.items() if value is not None}
+        self._log.event("notify", **said)
 
 
 def edges_of(data_dir: Path, jobs: Collection[str], now: float) -> Edges:
@@ -83,11 +81,9 @@ def edges_of(data_dir: Path, jobs: Collection[str], now: float) -> Edges:
     """
     found = Edges()
     history = History(data_dir, beyond_summaries=True)
-    for path in history.summaries():
-        with suppress(OSError, ValueError):
-            _, _, older = sealed.decode(path.read_bytes()) or (0, 0, {})
-            for name, totals in older.items():
-                _fold(found.failing, name, totals)
+    for older in sealed.readable(history.summaries()):
+        for name, totals in older.items():
+            _fold(found.failing, name, totals)
     for run in history.runs():
         if run.get("reason") != "shutdown":
             found.take(run)

@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from sinkd.instant import minute_text, parse_rfc3339
+from sinkd.instant import minute_text
 from sinkd.overview import Hour
 from sinkd.record import Run
 
@@ -29,7 +29,7 @@ def strip(day: Sequence[Hour]) -> Markup:
         if kind in quiet:
             quiet[kind].append(bar)
         else:
-            title = f"{_clock(hour.at)} UTC: {hour_text(hour)}"
+            title = f"{minute_text(hour.at)[11:16]} UTC: {hour_text(hour)}"
             marked.append(f'<path class="{kind}" d="{bar}"><title>{title}</title></path>')
     plain = "".join(
         f'<path class="{kind}" d="{"".join(bars)}"/>' for kind, bars in quiet.items() if bars
@@ -46,19 +46,19 @@ def hour_text(hour: Hour) -> str:
     return ", ".join(f"{count:,} {word}" for count, word in counts if count) or "none due"
 
 
-def load(load: Sequence[int]) -> Markup:
+def load(by_minute: Sequence[int]) -> Markup:
     """Return the most runs that start together in each minute of the hour, as 60 bars."""
-    most = max(load)
+    most = max(by_minute)
     bars = "".join(
         f'<path class="load" d="M{minute * 10} 40v-{max(2, 40 * runs // most)}h8V40z">'
         f"<title>:{minute:02} {runs:,}</title></path>"
-        for minute, runs in enumerate(load)
+        for minute, runs in enumerate(by_minute)
         if runs
     )
     marks = "".join(
         f'<text x="{minute * 10}" y="54">:{minute:02}</text>' for minute in range(0, 60, 15)
     )
-    label = f"most runs together: {most:,} at :{load.index(most):02}" if most else "no runs"
+    label = f"most runs together: {most:,} at :{by_minute.index(most):02}" if most else "no runs"
     return Markup(  # noqa: S704 (numbers and escaped text)
         f'<svg class="minutes" viewBox="0 0 598 58" role="img" aria-label="{label}">'
         f'<path class="axis" d="M0 40.5h598"/>{bars}{marks}</svg>'
@@ -108,18 +108,9 @@ def _mark(x: float, y: float, title: str, *, good: bool) -> str:
 
 
 def _sum(day: Sequence[Hour]) -> Hour:
-    good, failed, not_run = 0, 0, 0
-    for hour in day:
-        good += hour.good
-        failed += hour.failed
-        not_run += hour.not_run
-    return Hour(0, good, failed, not_run)
-
-
-def _clock(at: int) -> str:
-    return minute_text(at)[11:16]
-
-
-def instant_of(run: Run) -> float:
-    """Return when a run began, or was due when it never did."""
-    return parse_rfc3339(run.get("started_at", run["scheduled_at"]))
+    return Hour(
+        0,
+        sum(hour.good for hour in day),
+        sum(hour.failed for hour in day),
+        sum(hour.not_run for hour in day),
+    )

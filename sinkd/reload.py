@@ -21,7 +21,6 @@ from sinkd.spec import Spec
 
 SETTLE_SECONDS: Final = 0.5  # C2
 UNSETTLED_SECONDS: Final = 10  # C2
-PROBLEMS_LIMIT: Final = 20  # of a config_refused event
 
 
 class Config(Protocol):

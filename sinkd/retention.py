@@ -148,12 +148,13 @@ class Retention:
     def _segments(self) -> list[Segment]:
         """Return the segments that were sealed here; those rotated from outside are not ours."""
         found = sorted(filter(None, map(_NAME.fullmatch, self._storage.names())), key=_name)
-        return [
-            Segment(stem, _instant(one[2]), int(one[3] or 1), names, self._size(names))
-            for stem, matches in groupby(found, key=lambda match: match[1])
-            for one, *more in [list(matches)]
-            for names in [(one[0], *map(_name, more))]
-        ]
+        segments = []
+        for stem, matches in groupby(found, key=lambda match: match[1]):
+            one, *more = matches
+            names = (one[0], *map(_name, more))
+            sealed_at, number = _instant(one[2]), int(one[3] or 1)
+            segments.append(Segment(stem, sealed_at, number, names, self._size(names)))
+        return segments
 
     def _size(self, names: Sequence[str]) -> int:
         return sum((self._storage.path / name).stat().st_size for name in names)

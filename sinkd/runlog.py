@@ -31,6 +31,7 @@ from sinkd.storage import PRIVATE_MODE, PUBLIC_MODE, Storage
 
 RUNS: Final = "runs.jsonl"
 EVENTS: Final = "events.jsonl"
+MODES: Final = {RUNS: PUBLIC_MODE, EVENTS: PUBLIC_MODE, journal.FILE: PRIVATE_MODE}
 RESERVE: Final = "reserve"
 RESERVE_BYTES: Final = 256 * 1024
 ROTATE_BYTES: Final = 64 * 1024 * 1024  # L1
@@ -39,7 +40,6 @@ SAID_AGAIN_RETRIES: Final = 60  # E1
 LINGER_SECONDS: Final = 0.02  # how long a line nobody waits for gathers company before a sync
 
 _TORN: Final = b" torn\n"  # ends a line that could not be cut back, so that nothing can read it
-_MODES: Final = {RUNS: PUBLIC_MODE, EVENTS: PUBLIC_MODE, journal.FILE: PRIVATE_MODE}
 
 Result = TypeVar("Result")
 
@@ -96,6 +96,11 @@ class RunLog:
         self._rotate_bytes = rotate_bytes
         self._ends: dict[str, int] = {}  # the sizes of the public files, as far as we know
         self._rotated: list[dict[str, Any]] = []  # what is not yet an event
+
+    @property
+    def unwritable(self) -> str | None:
+        """The name of the error for which the disk refuses lines, None while it takes them."""
+        return _name(self.blocked) if self.blocked else None
 
     def put(self, file: str, entry: Mapping[str, Any]) -> None:
         """Queue a line that nobody waits for."""
@@ -241,7 +246,7 @@ class RunLog:
         return landed, refused
 
     def _append_line(self, file: str, data: bytes) -> None:
-        mode = _MODES[file]
+        mode = MODES[file]
         is_moved = self._storage.refresh(file)
         size = self._storage.size(file, mode)
         if file != journal.FILE:
@@ -272,11 +277,11 @@ class RunLog:
     def _seal_long(self, files: set[str]) -> None:
         """Seal the files that are too long, whose lines are all durable (L1)."""
         for file in sorted(files):
-            if self._storage.size(file, _MODES[file]) <= self._rotate_bytes:
+            if self._storage.size(file, MODES[file]) <= self._rotate_bytes:
                 continue
             with contextlib.suppress(OSError):  # a full disk: the long file is as good
                 segment = self._segment_name(file.removesuffix(".jsonl"))
-                self._storage.seal(file, segment, _MODES[file])
+                self._storage.seal(file, segment, MODES[file])
                 self._ends[file] = 0
                 self._rotated.append({"segment": segment})
 

@@ -22,11 +22,11 @@ from sinkd.answers import (
 from sinkd.jobsfile import ADAPTER
 from sinkd.record import REASONS, Event, Run
 
-NAMES: Final = (
-    "jobs", "run", "event",
-    "plan", "why", "audit", "status", "validate",
-    "api-jobs", "api-runs", "api-config", "badge",
-)  # fmt: skip
+_ANSWERS: Final[dict[str, Any]] = {
+    "plan": Plan, "why": Why, "audit": Audit, "status": Status, "validate": Validate,
+    "api-jobs": JobsNow, "api-runs": JobRuns, "api-config": RunningConfig, "badge": Badge,
+}  # fmt: skip
+NAMES: Final = ("jobs", "run", "event", *_ANSWERS)
 _PATHS: Final = {
     "api-jobs": "sinkd /api/v1/jobs",
     "api-runs": "sinkd /api/v1/jobs/NAME/runs",
@@ -77,12 +77,8 @@ def _event() -> tuple[str, dict[str, Any]]:
 
 
 def _answer(name: str) -> tuple[str, dict[str, Any]]:
-    shapes: dict[str, Any] = {
-        "plan": Plan, "why": Why, "audit": Audit, "status": Status, "validate": Validate,
-        "api-jobs": JobsNow, "api-runs": JobRuns, "api-config": RunningConfig, "badge": Badge,
-    }  # fmt: skip
     title = _PATHS.get(name, f"sinkd {name} -o json, version 1")
-    return title, TypeAdapter(shapes[name]).json_schema()
+    return title, TypeAdapter(_ANSWERS[name]).json_schema()
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 (any part of a schema)

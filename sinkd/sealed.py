@@ -7,6 +7,7 @@ so all but the last day by the hour; a report reads it only when the segment its
 import gzip
 import zlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NotRequired, TypeAlias, cast
@@ -124,6 +125,14 @@ def decode(data: bytes) -> tuple[float, float, dict[str, Totals]] | None:
         return None
     jobs = {name: _totals(shape) for name, shape in file["jobs"].items()}
     return parse_rfc3339(file["since"]), parse_rfc3339(file["until"]), jobs
+
+
+def readable(paths: Iterable[Path]) -> Iterator[dict[str, Totals]]:
+    """Yield the totals of each job in each summary, but for those that cannot be read."""
+    for path in paths:
+        with suppress(OSError, ValueError):
+            if part := decode(path.read_bytes()):
+                yield part[2]
 
 
 def _totals(shape: _Totals) -> Totals:

@@ -16,7 +16,7 @@ from sinkd.history import History
 from sinkd.instant import parse_rfc3339
 from sinkd.journal import Replay
 from sinkd.record import MissReason, Run
-from sinkd.runlog import EVENTS, RESERVE, RESERVE_BYTES, ROTATE_BYTES, RUNS, Offload, RunLog
+from sinkd.runlog import MODES, RESERVE, RESERVE_BYTES, ROTATE_BYTES, RUNS, Offload, RunLog
 from sinkd.state import Claim, JobState, Pause
 from sinkd.storage import PRIVATE_MODE, Storage
 
@@ -172,7 +172,7 @@ class Store:
 
     def _prepare(self) -> None:
         """Seal torn tails, start a journal, end the runs of a crash (R4, R7)."""
-        for file, mode in ((RUNS, 0o640), (EVENTS, 0o640), (journal.FILE, PRIVATE_MODE)):
+        for file, mode in MODES.items():
             if self._storage.is_torn(file, mode):
                 self._storage.append(file, b"\n", mode)
                 self._storage.sync(file)  # what follows relies on the line that this ends

@@ -66,7 +66,7 @@ class Site:
             clock=SimpleNamespace(wall=lambda: NOW),
             store=SimpleNamespace(
                 states={name: JobState(decided=0, schedule=None) for name in spec.jobs},
-                log=SimpleNamespace(blocked=None),
+                log=SimpleNamespace(blocked=None, unwritable=None),
             ),
             flights=SimpleNamespace(of=lambda _: None),
             reloader=SimpleNamespace(refused=None),

@@ -41,15 +41,15 @@ class Api:
 
     async def healthy(self, _: Request) -> Response:
         """Say that the daemon's loop goes round."""
-        return _health(self._site.is_alive, "the loop stands still")
+        return _health("" if self._site.is_alive else "the loop stands still")
 
     async def ready(self, _: Request) -> Response:
         """Say that a spec runs and that the log can be written; a refused file changes nothing."""
         daemon = self._look.daemon
         if daemon.store.log.blocked:
-            return _health(False, "the run log cannot be written")  # noqa: FBT003 (it says what)
-        is_ready = self._site.is_alive and bool(daemon.spec.revision)
-        return _health(is_ready, "no configuration runs yet, or the loop stands still")
+            return _health("the run log cannot be written")
+        is_ready = self._site.is_alive and daemon.spec.revision
+        return _health("" if is_ready else "no configuration runs yet, or the loop stands still")
 
     async def metrics(self, request: Request) -> Response:
         """Answer a Prometheus server; a thousand jobs take a while, so on a thread."""
@@ -125,5 +125,5 @@ def _json(answer: object, headers: Mapping[str, str] | None = None) -> Response:
     return Response(body + b"\n", media_type="application/json", headers=headers)
 
 
-def _health(is_well: bool, reason: str) -> Response:  # noqa: FBT001 (what it is about)
-    return PlainTextResponse("ok\n" if is_well else f"{reason}\n", 200 if is_well else 503)
+def _health(flaw: str) -> Response:
+    return PlainTextResponse(f"{flaw}\n", 503) if flaw else PlainTextResponse("ok\n")

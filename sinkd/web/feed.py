@@ -88,10 +88,8 @@ def read(history: History) -> Overview:
     for line, run in history.entries("runs"):
         overview.add_run(run, line)
     older = Summary(0)
-    for path in history.expired():
-        with suppress(OSError, ValueError):
-            if part := sealed.decode(path.read_bytes()):
-                older.merge(Summary(0, jobs=part[2]))
+    for jobs in sealed.readable(history.expired()):
+        older.merge(Summary(0, jobs=jobs))
     older.merge(overview.summary)
     overview.summary = older
     for event in history.events():

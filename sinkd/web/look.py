@@ -1,6 +1,5 @@
 """What pages and API ask the daemon: how it is, its jobs, the text of the file that it runs."""
 
-import errno
 import math
 import os
 import time
@@ -21,7 +20,7 @@ from sinkd.state import Pause
 from sinkd.web.feed import Feed
 from sinkd.web.gently import Reader
 from sinkd.web.listing import Listing
-from sinkd.web.view import pauses, runs_of
+from sinkd.web.view import runs_of
 from sinkd.why import Answer, explain
 
 if TYPE_CHECKING:
@@ -64,7 +63,9 @@ class Look:
 
     def pauses(self) -> Mapping[str, Pause]:
         """Return the jobs that people hold."""
-        return pauses(self.daemon)
+        known = self.daemon.store.states
+        held = ((name, known[name].pause) for name in sorted(self.daemon.paused))
+        return {name: pause for name, pause in held if pause}
 
     def status(self) -> Status:
         """Return how the daemon is, as `sinkd status -o json` does."""
@@ -80,7 +81,7 @@ class Look:
             accepted_at=self._accepted(),
             refused=self._refused(),
             secrets_missing=self._missing(),
-            log_unwritable=self._unwritable(),
+            log_unwritable=self.daemon.store.log.unwritable,
             paused=self.paused(),
             jobs=self._counts(),
             in_flight=[known.open.run_id for known in states if known.open],
@@ -141,10 +142,6 @@ class Look:
             self._missed = self.daemon.secrets.missing(self.spec)
             self._missed_at = time.monotonic()
         return self._missed
-
-    def _unwritable(self) -> str | None:
-        blocked = self.daemon.store.log.blocked
-        return errno.errorcode.get(blocked.errno or 0, str(blocked)) if blocked else None
 
     def _counts(self) -> Jobs:
         enabled = sum(job.enabled for job in self.spec.jobs.values())

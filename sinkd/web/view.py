@@ -78,12 +78,6 @@ def state_of(job: Job, pause: Pause | None, past: Past) -> State:
     return "ok" if past.seq else "new"
 
 
-def pauses(daemon: "Daemon") -> dict[str, Pause]:
-    """Return the jobs that people hold."""
-    held = ((name, daemon.store.states[name].pause) for name in sorted(daemon.paused))
-    return {name: pause for name, pause in held if pause}
-
-
 def card(daemon: "Daemon", overview: Overview, job: Job, now: float) -> Card:
     """Return what is shown of a job."""
     known = daemon.store.states.get(job.name)
