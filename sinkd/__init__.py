@@ -22,6 +22,8 @@ The flow, from the file a person edits to the answer a person reads:
         | report.summarise       (pure) records -> totals -> text, JSON, page
         v
      sinkd report / tail / why / audit / status page / metrics
+
+Rules that comments quote by number, such as T3, are those of SEMANTICS.md.
 """
 
 __version__ = "0.1.0"

@@ -1,9 +1,11 @@
 """The shape of the package: layers, light commands, words, and modules that import anywhere."""
 
 import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -99,3 +101,20 @@ def test_a_module_says_in_its_first_line_what_it_is_for(path):
 def test_no_module_is_named_by_a_word_that_says_nothing():
     words = {word for path in SOURCES for word in path.stem.strip("_").split("_")}
     assert not words & FORBIDDEN_WORDS
+
+
+def test_every_rule_that_code_quotes_is_written_down():
+    rules = (ROOT / "sinkd/SEMANTICS.md").read_text()
+    written = set(re.findall(r"\*\*([A-Z]\d+|law \d+)\*\*", rules))
+    written |= set(
+        re.findall(r"^\| (I\d+) \|", (ROOT / "tests/README.md").read_text(), re.MULTILINE)
+    )
+    for path in [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]:
+        read = io.StringIO(path.read_text(encoding="utf-8")).readline
+        said = " ".join(
+            token.string
+            for token in tokenize.generate_tokens(read)
+            if token.type == tokenize.COMMENT or token.string.startswith('"""')
+        )
+        quoted = set(re.findall(r"\b([STRHCDELFI]\d{1,2}|law \d+)\b", said))
+        assert quoted <= written, path

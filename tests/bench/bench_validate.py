@@ -17,7 +17,7 @@ SCHEMA = Path(__file__).parents[2] / "schemas/jobs.schema.json"
 IMPORTS = "import yaml; from pydantic import BaseModel"
 WORTH_OF_CHECK_JSONSCHEMA = 1.0
 GROWTH = 12  # of ten times the jobs
-# Of the imports. P7 wants 1.3; pydantic with a model of a single field takes 1.4, click 0.1 more.
+# Of the imports; pydantic with a model of a single field takes 1.4, click 0.1 more.
 START = 2.3
 
 
