@@ -181,14 +181,15 @@ def _content(path: Path) -> str:
 
 
 def _text_of(data: bytes) -> str:
-    message = "holds a line break, a NUL, or a blank at an end"
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        text, message = "\0", "is not UTF-8 text"
     if len(data) > FILE_LIMIT_BYTES:
         message = "holds more than 64 KiB"
-    text = re.sub(r"\r?\n\Z", "", text)
-    if len(data) > FILE_LIMIT_BYTES or _NOT_IN_A_FILE.search(text):
+        raise ValueError(message)
+    try:
+        text = re.sub(r"\r?\n\Z", "", data.decode())
+    except UnicodeDecodeError:
+        message = "is not UTF-8 text"
         raise ValueError(message) from None
+    if _NOT_IN_A_FILE.search(text):
+        message = "holds a line break, a NUL, or a blank at an end"
+        raise ValueError(message)
     return text

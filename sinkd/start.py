@@ -24,7 +24,7 @@ from sinkd.lines import Lines
 from sinkd.network import Policy
 from sinkd.notices import Edges
 from sinkd.notify import Notices, edges_of
-from sinkd.permits import Permits, raise_file_limit
+from sinkd.permits import MAX_IN_FLIGHT, Permits, raise_file_limit
 from sinkd.printer import Printer
 from sinkd.proxy import Proxy
 from sinkd.redaction import Redactor
@@ -41,8 +41,7 @@ from sinkd.watch import FileWatch
 if TYPE_CHECKING:
     from sinkd.web.site import Site
 
-STALE_TZDATA_DAYS = 400  # S6
-SERVED_FILES: Final = 256  # descriptors that clients of `--listen` may hold (3.4)
+STALE_TZDATA_DAYS: Final = 400  # S6
 
 Result = TypeVar("Result")
 
@@ -60,7 +59,7 @@ class Options:
     secrets_dirs: tuple[Path, ...] = ()
     env_prefix: str = ""
     check_secrets: bool = False
-    max_in_flight: int = 1024
+    max_in_flight: int = MAX_IN_FLIGHT
     max_in_flight_per_host: int | None = None
     no_last_good: bool = False
     drain_seconds: float = 8
@@ -129,23 +128,11 @@ async def assemble(
     if isinstance(found, Refusal):
         sys.stderr.write(_refusal_text(found, options.config))
     first, origin = begin_with(found, None if options.no_last_good else last)
-    secrets = Secrets(
-        os.environ,
-        options.secrets_dirs or default_secrets_dirs(os.environ),
-        options.env_prefix,
-        redactor,
-    )
-    for secret in options.proxy.secrets() if options.proxy else ():
-        secrets.redactor.learn(secret)
-    if options.check_secrets:
-        _check_secrets(secrets, first.spec)
-    rules = schedule.tzdata()
-    log.info("tzdata", version=rules.version, source=rules.source)
-    if rules.age_days(clock.wall()) > STALE_TZDATA_DAYS:
-        log.warning("tzdata_stale", version=rules.version, fix="upgrade the package tzdata")
+    secrets = _secrets(options, first.spec, redactor)
+    tzdata = _tzdata(clock.wall())
     try:
         storage = Storage(options.data_dir)
-        store = Store(storage, clock, Threads("writer"), tzdata=rules.version, show=show)
+        store = Store(storage, clock, Threads("writer"), tzdata=tzdata, show=show)
     except OSError as error:
         message = f"{options.data_dir}: {error.strerror}; sinkd cannot keep its run log there"
         raise LogUnusableError(message) from error
@@ -157,11 +144,6 @@ async def assemble(
         client_cert=options.client_cert,
         proxy=options.proxy,
     )
-    served = SERVED_FILES if site else 0
-    limit = max(1, raise_file_limit(options.max_in_flight + served) - served)
-    permits = Permits(limit, options.max_in_flight_per_host)
-    if permits.limit < options.max_in_flight:
-        log.warning("max_in_flight_lowered", to=permits.limit, why="RLIMIT_NOFILE")
     daemon = Daemon(
         store=store,
         reloader=reloader,
@@ -169,8 +151,8 @@ async def assemble(
         secrets=secrets,
         clock=clock,
         offload=files,
-        permits=permits,
-        lines=Lines(rules.version, options.instance),
+        permits=_permits(options, site),
+        lines=Lines(tzdata, options.instance),
         new_trace_id=lambda: randomness.token_hex(16),
         retention=Retention(storage, store.log, clock, Threads("segments"), keep=options.keep),
         drain_seconds=options.drain_seconds,
@@ -286,10 +268,35 @@ def _refusal_text(refusal: Refusal, path: Path) -> str:
     return diagnostics.as_text(str(path), text, refusal.diagnostics, color=False) + "\n"
 
 
-def _check_secrets(secrets: Secrets, spec: Spec) -> None:
-    if missing := secrets.missing(spec):
+def _secrets(options: Options, spec: Spec, redactor: Redactor | None) -> Secrets:
+    """Return what resolves references; ConfigError while one is missing and `--check-secrets`."""
+    directories = options.secrets_dirs or default_secrets_dirs(os.environ)
+    secrets = Secrets(os.environ, directories, options.env_prefix, redactor)
+    for secret in options.proxy.secrets() if options.proxy else ():
+        secrets.redactor.learn(secret)
+    if options.check_secrets and (missing := secrets.missing(spec)):
         message = f"secrets are missing: {', '.join(missing)} (--check-secrets)"
         raise ConfigError(message)
+    return secrets
+
+
+def _tzdata(now: float) -> str:
+    """Return the version of the zone rules in use, and say which they are (S6)."""
+    log, rules = structlog.get_logger("sinkd"), schedule.tzdata()
+    log.info("tzdata", version=rules.version, source=rules.source)
+    if rules.age_days(now) > STALE_TZDATA_DAYS:
+        log.warning("tzdata_stale", version=rules.version, fix="upgrade the package tzdata")
+    return rules.version
+
+
+def _permits(options: Options, site: "Site | None") -> Permits:
+    """Return as many permits as there are file descriptors for, beside those of clients (T8)."""
+    served = site.files if site else 0
+    limit = max(1, raise_file_limit(options.max_in_flight + served) - served)
+    if limit < options.max_in_flight:
+        log = structlog.get_logger("sinkd")
+        log.warning("max_in_flight_lowered", to=limit, why="RLIMIT_NOFILE")
+    return Permits(limit, options.max_in_flight_per_host)
 
 
 class _Supervision:

@@ -30,7 +30,7 @@ from sinkd.errors import UsageError
 from sinkd.history import History
 from sinkd.instant import MINUTE, parse_rfc3339
 from sinkd.lines import Lines
-from sinkd.permits import Permits
+from sinkd.permits import MAX_IN_FLIGHT, Permits
 from sinkd.record import Event, Run
 from sinkd.reload import Candidate, Reloader, begin_with, last_good
 from sinkd.retention import Keep, Retention
@@ -201,7 +201,7 @@ class World:
     seed: int = 0
     sent: list[Sent] = field(default_factory=list)
     storage: Callable[[Path], Storage] = Storage
-    max_in_flight: int = 1024
+    max_in_flight: int = MAX_IN_FLIGHT
     drain_seconds: float = 8
     nap_seconds: float = NAP_SECONDS
     rotate_bytes: int = ROTATE_BYTES

@@ -21,7 +21,7 @@ from sinkd.web.feed import Feed
 from sinkd.web.gently import Reader, StoppedError
 from sinkd.web.guard import Access, host_name
 from sinkd.web.look import Look
-from sinkd.web.server import Address, address_text, listen, parse_address, serving
+from sinkd.web.server import FILES, Address, address_text, listen, parse_address, serving
 
 if TYPE_CHECKING:
     from sinkd.daemon import Daemon
@@ -32,12 +32,16 @@ _TOKEN_LIMIT: Final = 4096
 
 @dataclass(slots=True)
 class Site:
-    """A bound address, who may ask there, and what is told; `metrics` is handed in."""
+    """A bound address, who may ask there, and what is told; `metrics` is handed in.
+
+    `files` is how many file descriptors clients may hold.
+    """
 
     listening: socket.socket
     access: Access
     feed: Feed = field(default_factory=Feed)
     metrics: Metrics | None = None
+    files: int = FILES
     _passed_at: float = 0.0
 
     @property
