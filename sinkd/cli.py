@@ -19,7 +19,6 @@ from sinkd.settings import Settings
 
 CTRL_C = 130
 
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -30,35 +29,20 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
 
 # Not checked here: what cannot be read is said by its reader, with the command's own exit code.
 _PATH = click.Path(readable=False, path_type=Path)
+_COLOR = click.Choice(["auto", "always", "never"])
+
+_GLOBAL_OPTIONS = (
+    ("--config", _PATH, "FILE", "The jobs file. [default: jobs.yaml]"),
+    ("--data-dir", _PATH, "DIR", "The run log's directory. [default: .sinkd]"),
+    ("--color", _COLOR, None, "Colour the output. [default: auto]"),
+)
 
 
 def _global_options(*, environment: bool) -> Callable[[Function], Function]:
     """Add the global options; only before the command's name do they read the environment."""
 
     def add(function: Function) -> Function:
-        for option, kind, metavar, text in reversed(
-            (
-                (
-                    "--config",
-                    _PATH,
-                    "FILE",
-                    "The jobs file. [default: jobs.yaml]",
-                ),
-                (
-                    "--data-dir",
-                    _PATH,
-                    "DIR",
-                    "The run log's directory. [default: .sinkd]",
-                ),
-                (
-                    "--color",
-                    click.Choice(["auto", "always", "never"]),
-                    None,
-                    "Colour the output. [default: auto]",
-                ),
-            )
-        ):
-            variable = "SINKD_" + option[2:].replace("-", "_").upper()
+        for option, kind, metavar, text in reversed(_GLOBAL_OPTIONS):
             function = click.option(
                 option,
                 type=kind,
@@ -66,7 +50,6 @@ def _global_options(*, environment: bool) -> Callable[[Function], Function]:
                 help=text,
                 callback=_remember,
                 expose_value=False,
-                envvar=variable if environment else None,
                 show_envvar=environment,
             )(function)
         return function

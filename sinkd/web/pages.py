@@ -105,8 +105,8 @@ class Pages:
             instants = parse_time(text, now, zone)
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
-        slots = [int(instant // MINUTE) * MINUTE for instant in instants]
-        answers = await self._look.why(job.name, slots)
+        minutes = [int(instant // MINUTE) * MINUTE for instant in instants]
+        answers = await self._look.why(job.name, minutes)
         values = {"job": job, "time": text, "zone": zone, "answers": answers}
         return self._page("why.html", self._common(now) | values)
 
@@ -143,9 +143,9 @@ class Pages:
     def _figures(self, now: float) -> dict[str, Any]:
         """Return what changes with the configuration alone."""
         spec = self._look.spec
-        if self._load[0] != f"{spec.revision} {int(now // DAY)}":
-            drawn = pictures.load(load.load_by_minute(spec, now))
-            self._load = f"{spec.revision} {int(now // DAY)}", drawn
+        of = f"{spec.revision} {int(now // DAY)}"
+        if self._load[0] != of:
+            self._load = of, pictures.load(load.load_by_minute(spec, now))
         labels = {f"{key}={value}" for job in spec.jobs.values() for key, value in job.labels}
         return {"load": self._load[1], "labels": sorted(labels)[:_LABELS], "order": ORDER}
 
