@@ -23,12 +23,13 @@ from sinkd.commands.run import configure_log
 from sinkd.commands.tail_text import Teller
 from sinkd.daemon import Daemon, RefusedError
 from sinkd.demo.agent import create_app
-from sinkd.demo.server import HOST, PORT, listen, serving
+from sinkd.demo.server import HOST, PORT, listen
 from sinkd.errors import UsageError
 from sinkd.instant import rfc3339
 from sinkd.start import Assembly, Options, assemble, serve
 from sinkd.terminal import show
 from sinkd.watch import FileWatch
+from sinkd.web.server import serving
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
