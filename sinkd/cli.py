@@ -4,6 +4,7 @@ Nothing but click is imported at the top, so `sinkd --help` and `sinkd validate`
 command function returns its exit code; a `SinkdError` becomes one line on stderr and its code.
 """
 
+import errno
 import functools
 import os
 import sys
@@ -18,6 +19,7 @@ from sinkd.errors import SinkdError, UsageError
 from sinkd.settings import Settings
 
 CTRL_C = 130
+_OUTPUT_FAILS = {errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -538,6 +540,7 @@ def demo(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 
 def main() -> NoReturn:
     """Run the command line and exit with the code of `errors` and product.md."""
+    _open_missing_streams()
     try:
         code = sinkd.main(prog_name="sinkd", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -547,11 +550,34 @@ def main() -> NoReturn:
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = CTRL_C
-    except BrokenPipeError:
-        # The reader of our output went away, as in `sinkd report | head`: no more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
     except SinkdError as error:
         click.echo(f"sinkd: {error}", err=True)
         code = error.exit_code
+    except OSError as error:
+        code = _unwritten(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with a standard stream closed the null device for it.
+
+    Without, the next file to be opened would take its number, and what is printed would go there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - stays open
+            setattr(sys, name, stream)
+
+
+def _unwritten(error: OSError) -> int:
+    """Say that the output could not be written, and return the exit code.
+
+    When its reader went away, as in `sinkd report | head`, there is no more to say.
+    """
+    if not isinstance(error, BrokenPipeError) and error.errno not in _OUTPUT_FAILS:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 1
+    click.echo(f"sinkd: the output cannot be written ({error.strerror})", err=True)
+    return 2

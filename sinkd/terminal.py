@@ -9,8 +9,35 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, TextIO
 
 import click
+
+
+class LossyStream:
+    """A text stream that drops what it cannot write.
+
+    A full disk or a closed pipe behind the diagnostic log must not end a daemon.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else is the stream's own
+        """Return what the stream has of this name."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write the text, if that can be."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, if that can be."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def escape(text: object) -> str:

@@ -15,6 +15,7 @@ from sinkd.proxy import parse
 from sinkd.redaction import RedactedStream, Redactor
 from sinkd.retention import Keep
 from sinkd.start import Options, run_and_exit
+from sinkd.terminal import LossyStream
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -67,6 +68,7 @@ def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -
     makes stay as they are: a secret may read like one (3.2).
     """
     redactor = Redactor()
+    stderr = cast("TextIO", LossyStream(getattr(sys.stderr, "stream", sys.stderr)))
 
     def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
         event.update({key: redactor.redact(str(event[key])) for key in event.keys() & _FOREIGN})
@@ -84,9 +86,9 @@ def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(getattr(sys.stderr, "stream", sys.stderr)),
+        logger_factory=structlog.PrintLoggerFactory(stderr),
     )
-    sys.stderr = cast("TextIO", RedactedStream(sys.stderr, redactor))
+    sys.stderr = cast("TextIO", RedactedStream(stderr, redactor))
     return redactor
 
 

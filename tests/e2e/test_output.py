@@ -5,10 +5,15 @@ import json
 import os
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.e2e
+
+needs_full_device = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="there is no /dev/full"
+)
 
 
 def test_print_runs_prints_each_line_of_the_log_in_order(home, job, fast_clock):
@@ -87,3 +92,33 @@ def test_a_heartbeat_that_fails_is_said_and_pinged_again(home, server, job, fast
         "it is pinged again",
     )
     assert process.stop() == 0
+
+
+def redirected(to):
+    """Return a prefix that starts a command with its streams redirected as a shell does."""
+    return ["sh", "-c", f'exec "$@" {to}', "sh"]
+
+
+@needs_full_device
+def test_a_daemon_runs_on_when_its_diagnostic_log_cannot_be_written(home):
+    home.declare()
+    process = home.run("--log-format", "console", prefix=redirected("2>/dev/full"))
+    assert process.stop() == 0
+    assert [event["event"] for event in home.events()][-1] == "stopped"
+
+
+@needs_full_device
+def test_output_that_cannot_be_written_is_one_sentence(home):
+    ended = home.command("explain", "SNK104", prefix=redirected(">/dev/full"))
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "sinkd: the output cannot be written (No space left on device)\n",
+    )
+
+
+def test_a_closed_standard_stream_is_the_null_device(home):
+    home.data_dir.mkdir()
+    ended = home.command("status", prefix=redirected("<&- >&-"))
+    assert (ended.returncode, ended.stderr) == (1, "")
+    ended = home.command("tail", "-", prefix=redirected("<&-"))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
