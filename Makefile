@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The build backend is a program that its Python module looks for on PATH.
 BUILD := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation
 
-.PHONY: help demo test check soak fuzz sim bench images lint format requirements
+.PHONY: help demo test check soak sim planted mutants fuzz coverage bench images lint format requirements
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' Makefile

@@ -272,7 +272,7 @@ class Daemon:
     # --- a pass -----------------------------------------------------------------------------
 
     async def _pass(self) -> None:
-        """Settle, swap, start, in this order (2.2)."""
+        """Settle, swap, start, in this order."""
         now = self._look_at_clocks()
         if self.store.log.blocked:
             self._hold()
@@ -332,7 +332,7 @@ class Daemon:
         return [self.spec.jobs[name] for name in names]
 
     def _settle(self, job: Job, now: float) -> None:
-        """Decide one job's due slots and write what was decided (2.2)."""
+        """Decide one job's due slots and write what was decided."""
         known = self.store.states[job.name]
         waits = self.waiting.get(job.name)
         flight = self.flights.of(job.name)

@@ -1,8 +1,7 @@
 """Asks git about the worktree that holds a file.
 
 The repository cannot make git run programs: no optional locks, no fsmonitor, nothing is fetched (a
-partial clone would, by a program that it names), hooks are not asked for, and only its own root is
-trusted (3.2).
+partial clone would, by a program that it names), no hook is run, and only its own root is trusted.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Which addresses a request may go to (3.3): pure, asked about every address before a connection.
+"""Which addresses a request may go to: pure, asked about every address before a connection.
 
 The address connected to is what counts, not the name: that closes DNS rebinding and spellings
 such as `http://0x7f.1` and `http://2130706433`.

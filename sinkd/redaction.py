@@ -1,4 +1,4 @@
-"""Secrets taken out of texts that came from outside, or may quote what did (3.2)."""
+"""Secrets taken out of texts that came from outside, or may quote what did."""
 
 import base64
 import re

@@ -362,7 +362,7 @@ async def _discard(response: httpx.Response, reading: _Reading) -> None:
 
 
 def _checked(prepared: Prepared, progress: Progress) -> httpx.Request:
-    """Return the request for httpx once it is sure to go where the URL's text says (3.3)."""
+    """Return the request for httpx once it is sure to go where the URL's text says."""
     try:
         url = httpx.URL(prepared.url)
         wanted = target(prepared.url)

@@ -107,7 +107,7 @@ class Secrets:
         return value
 
     def _warn_of_short(self, reference: Reference) -> None:
-        """Say once of a reference that its value may stand for other things in a text (3.2)."""
+        """Say once of a reference that its value may stand for other things in a text."""
         if reference not in self._short:
             self._short.add(reference)
             _log.warning("secret_short", reference=str(reference), under=SHORT_CHARACTERS)

@@ -240,7 +240,7 @@ def run_and_exit(options: Options, redactor: Redactor) -> None:
 
 
 def _leave_no_core() -> None:
-    """Have a crash leave no image of the memory, which holds secrets, on the disk (3.2)."""
+    """Have a crash leave no image of the memory, which holds secrets, on the disk."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

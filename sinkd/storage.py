@@ -1,4 +1,4 @@
-"""The files of the data directory: the only writer of them (3.5).
+"""The files of the data directory: the only writer of them.
 
 Every call names a file relative to the directory. `sinkd.testing` has a subclass that loses what
 was not synced. Errors are the `OSError`s of the system; what is refused on principle is a

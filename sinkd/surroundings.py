@@ -1,4 +1,4 @@
-"""What is doubtful about the place in which a daemon starts: said, and never refused (R11, 3.5).
+"""What is doubtful about the place in which a daemon starts: said, and never refused (R11).
 
 Containers, volumes of Kubernetes, backups by hard links and `sudo` all look like this too.
 """

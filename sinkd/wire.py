@@ -69,7 +69,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Makes connections: one TLS context for all, every address checked by the policy (3.3)."""
+    """Makes connections: one TLS context for all, every address checked by the policy."""
 
     context: ssl.SSLContext
     resolver: Resolver
@@ -98,7 +98,7 @@ class Wire:
     async def _by_way_of(self, proxy: Proxy, origin: Origin, progress: Progress) -> socket.socket:
         """Return a connection to the proxy, for https one that it leads on to the origin.
 
-        Names are looked up by the proxy, so the policy sees only an address in a URL (3.3).
+        Names are looked up by the proxy, so the policy sees only an address in a URL.
         """
         self._permitted(origin.host, numeric(origin.host))
         try:

@@ -1,4 +1,4 @@
-"""The git commit of an accepted jobs file, asked from real repositories (3.2)."""
+"""The git commit of an accepted jobs file, asked from real repositories."""
 
 import os
 import subprocess

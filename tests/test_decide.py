@@ -206,7 +206,7 @@ SCHEDULES = st.one_of(
 
 
 def enumerated(of, state, now, in_flight):
-    """Say what becomes of the slots in (decided, now] one by one: the pseudocode of 2.2."""
+    """Say what becomes of the slots in (decided, now] one by one (T1 to T8)."""
     due = list(schedule.slots(of.schedule, state.decided, now))
     fates = {slot: "missed" for slot in due if not is_sent(state.sent, slot)}
     newest = due[-1] if due else None

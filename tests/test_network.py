@@ -1,4 +1,4 @@
-"""Which addresses a request may go to (3.3)."""
+"""Which addresses a request may go to."""
 
 import ipaddress
 

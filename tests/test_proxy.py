@@ -1,4 +1,4 @@
-"""Requests by way of a proxy (3.3): passed on, tunnelled, refused; its faults have their phase."""
+"""Requests by way of a proxy: passed on, tunnelled, refused; its faults have their phase."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The files of the data directory: modes, links, the lock, whole-file replacement (3.5, R7, R11)."""
+"""The files of the data directory: modes, links, the lock, whole-file replacement (R7, R11)."""
 
 import errno
 import fcntl

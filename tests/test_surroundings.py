@@ -1,4 +1,4 @@
-"""What a start finds doubtful about its user and its files (R11, 3.5)."""
+"""What a start finds doubtful about its user and its files (R11)."""
 
 import os
 

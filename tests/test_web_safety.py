@@ -1,4 +1,4 @@
-"""Who may ask and how much (3.4): addresses, tokens, names, methods, sizes, times and numbers."""
+"""Who may ask and how much: addresses, tokens, names, methods, sizes, times and numbers."""
 
 import asyncio
 import base64

@@ -164,12 +164,10 @@ def no_runs(report: Report) -> str:
 
 def run_cells(run: Run) -> Cells:
     """Return a line of a history: slot, job, outcome, answer, duration, details."""
-    slot = parse_rfc3339(run["scheduled_at"])
-    outcome = escape(run["outcome"])
     return (
-        stamp(slot),
+        stamp(parse_rfc3339(run["scheduled_at"])),
         escape(run["job"]),
-        outcome,
+        escape(run["outcome"]),
         _answer(run),
         seconds(run.get("duration_ms")) if "started_at" in run else "",
         _detail(run),

@@ -1,7 +1,7 @@
 """The pages, the JSON API and the event stream of `sinkd run --listen`.
 
     site          what is served, put together from the options; the daemon never imports it
-    server        sockets, and the limits on what clients may take (3.4)
+    server        sockets, and the limits on what clients may take
     guard         who may ask and how: method, host, token; headers of every answer
     feed          every durable line of the log, folded into an overview; wakes the streams
     pages api     answers for people and for programs

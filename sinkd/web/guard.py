@@ -1,4 +1,4 @@
-"""Who may ask, and how (3.4): reading methods, known hosts, the token; headers of every answer."""
+"""Who may ask, and how: reading methods, known hosts, the token; headers of every answer."""
 
 import base64
 import binascii

@@ -53,7 +53,7 @@ def _event(slot: int, job: Job, now: float) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Escape a value of type TEXT (3.3.11); control characters have no place in one."""
+    """Escape a value of type TEXT (RFC 5545 3.3.11); control characters have no place in one."""
     for char in "\\;,":
         text = text.replace(char, "\\" + char)
     text = text.replace("\n", "\\n")
@@ -61,7 +61,7 @@ def _text(text: str) -> str:
 
 
 def _folded(line: str) -> Iterator[str]:
-    """Yield a line in parts of at most 75 bytes, the later ones begun by a blank (3.1)."""
+    """Yield a line in parts of at most 75 bytes, the later ones begun by a blank (RFC 5545 3.1)."""
     part, size = "", 0
     for char in line:
         bytes_ = len(char.encode(errors="replace"))

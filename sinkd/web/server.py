@@ -1,4 +1,4 @@
-"""Sockets of `--listen`, and what a client may take of the daemon (3.4).
+"""Sockets of `--listen`, and what a client may take of the daemon.
 
 A request's head has 8 KiB and 10 s to come; 128 connections are served, the next get 503 and are
 cut off soon after, beyond another 128 at once. A client that does not read is cut off as well.

@@ -83,7 +83,7 @@ def prepare(
     no_auth: bool = False,
     allowed_hosts: Collection[str] = (),
 ) -> Site:
-    """Bind the address and read the token; UsageError when one may or can not be (3.4)."""
+    """Bind the address and read the token; UsageError when either cannot be used."""
     address = parse_address(at)
     if not (address.is_loopback or token_file or no_auth):
         message = (

@@ -1,4 +1,4 @@
-"""No secret in any output (3.2, I14): canaries in every place, on every path, in every form.
+"""No secret in any output (I14): canaries in every place, on every path, in every form.
 
 Each place of a request holds a canary, each job fails in a way of its own, and servers say all
 they were told in every encoding. Then every byte that any command or file shows is searched.

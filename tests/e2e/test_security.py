@@ -1,4 +1,4 @@
-"""What `sinkd run` keeps to itself, whom it calls, and what it says about its place (3.2, 3.3, 3.5)."""
+"""What `sinkd run` keeps to itself, whom it calls, and what it says about its place."""
 
 import asyncio
 import json
