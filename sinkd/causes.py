@@ -21,10 +21,15 @@ _FAILED_ADVICE: Final[Mapping[str, str]] = {
     "read": "The server hung up: its own log knows more, by the run id {run_id}.",
     "write": "The server hung up: its own log knows more, by the run id {run_id}.",
     "timeout": "Make the server faster, or raise `timeout_seconds`.",
-    "policy": "Nothing was sent. Allow the address with `--allow-host` or `--allow-cidr`.",
-    "secret": "Nothing was sent. Set the secret; it is read anew for each run.",
+    "policy": (
+        "`--allow-host` and `--allow-cidr` allow an address that is not public; nothing allows a "
+        "metadata service."
+    ),
+    "secret": "Set the secret; it is read anew for each run.",
     "internal": "This is a bug of sinkd: report it.",
 }
+
+_UNSENT: Final = frozenset({"policy", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,10 @@ def sentences(scene: Scene, run: Run) -> Iterator[str]:
 
 
 def _ended(scene: Scene, run: Run) -> Iterator[str]:
-    yield f"It was sent{_start(scene, run)}{_how_late(run)}, and {_answer(run)}."
+    if run.get("reason") in _UNSENT:
+        yield f"It was due, and nothing was sent{_start(scene, run)}: {run.get('error')}."
+    else:
+        yield f"It was sent{_start(scene, run)}{_how_late(run)}, and {_answer(run)}."
     if run["outcome"] == "failure":
         advice = _FAILED_ADVICE.get(run.get("reason", ""), "")
         if advice:

@@ -136,6 +136,7 @@ class Evidence:
             settled=state.decided if state else None,
             open=state.open.run_id if state and state.open else None,
             seen=replay.alive_at if replay else None,
+            draining=replay.draining if replay else None,
         )
 
 

@@ -37,7 +37,7 @@ class Known:
     `runs` are its lines around the minute, oldest first. `begins_at` is where the log
     begins, None when it is empty. Of the journal, None when it cannot be read: `settled` is the
     instant through which the job is settled, `open` the run whose end is not recorded, `seen` the
-    last sign of life.
+    last sign of life, `draining` since when the daemon stops, if it does.
     """
 
     job: str
@@ -51,6 +51,7 @@ class Known:
     settled: float | None = None
     open: str | None = None
     seen: float | None = None
+    draining: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +310,16 @@ def _waiting(known: Known, scene: Scene) -> Iterator[str]:
         yield "Nothing is sent until it can be: free some space on the disk."
     elif known.seen is None:
         yield "It waits or is in flight; the journal, which knows, is not yours to read."
+    elif known.draining is not None:
+        yield f"sinkd is stopping since {scene.clock(known.draining)}, and starts nothing new."
+        yield "The next start answers this slot."
     elif known.now - known.seen > _SILENT_SECONDS:
         yield "It is due, and the daemon does not move: it holds the lock, but stands still."
         yield from _seen(known, scene)
+    elif known.seen < scene.slot:
+        yield "It is due, and waits for a permit, unless the daemon stands still."
+        yield from _seen(known, scene)
+        yield "`sinkd status` asks the daemon."
     else:
         yield "It is due and waits for a permit: as many runs as allowed are in flight."
         yield "`--max-in-flight` and `--max-in-flight-per-host` set how many may be."

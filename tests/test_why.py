@@ -584,6 +584,66 @@ It is due and waits for a permit: as many runs as allowed are in flight.
 """)
 
 
+def test_a_slot_of_which_a_daemon_has_left_no_sign_yet(why, tmp_path):
+    async def tell(world, life):
+        await asyncio.sleep(330)
+        await life.crash()
+
+    live(tmp_path, jobs(job("poll", "{interval_minutes: 5}")), "2026-11-23T08:59:00Z", tell)
+    with held(tmp_path):
+        assert why("poll", "09:05", "2026-11-23T09:05:50Z") == snapshot(
+            (
+                "waiting",
+                """\
+It is due, and waits for a permit, unless the daemon stands still.
+Its last sign of life is of 09:04:01 UTC.
+`sinkd status` asks the daemon.\
+""",
+            )
+        )
+
+
+def test_a_slot_while_sinkd_is_still_stopping(why, tmp_path):
+    async def tell(world, life):
+        await asyncio.sleep(190)
+        stopping = asyncio.create_task(life.stop())
+        await asyncio.sleep(200)
+        await life.crash()
+        stopping.cancel()
+
+    slow = job("slow", "{interval_minutes: 2}", ", timeout_seconds: 900")
+    live(tmp_path, jobs(slow, job()), "2026-11-23T08:59:00Z", tell, drain_seconds=600)
+    with held(tmp_path):
+        assert why("slow", "09:04", "2026-11-23T09:04:10Z") == snapshot(
+            (
+                "waiting",
+                """\
+sinkd is stopping since 09:02:10 UTC, and starts nothing new.
+The next start answers this slot.\
+""",
+            )
+        )
+
+
+def test_a_run_that_lacked_its_secret_was_not_sent(why, tmp_path):
+    async def tell(world, life):
+        await asyncio.sleep(90)
+        return life
+
+    data = jobs().replace(b"poll.example/run", b"poll.example/${env:TOKEN}")
+    live(tmp_path, data, "2026-11-23T08:59:00Z", tell)
+    assert why("poll", "09:00") == snapshot(
+        (
+            "failed",
+            """\
+It was due, and nothing was sent at 09:00 UTC: `${env:TOKEN}` is not set in the daemon's environment.
+Set the secret; it is read anew for each run.
+Nothing is sent again for this slot: the next slot is the next run.\
+""",
+        )
+    )
+
+
 def test_a_slot_that_a_full_disk_holds(why, tmp_path):
     async def tell(world, life):
         await asyncio.sleep(30)
