@@ -40,7 +40,6 @@ def environment() -> Environment:
         "clock": clock,
         "span": duration_text,
         "iso": iso,
-        "instant": _instant,
         "answer": answer,
         "code": code,
         "details": details,

@@ -70,7 +70,7 @@ def instant(text):
 
 
 def first_cursors(home):
-    """Yield each job of the journal with the RFC 3339 instant from which its slots count."""
+    """Return each job of the journal with the RFC 3339 instant from which its slots count."""
     seen = {}
     for line in (home.data_dir / "journal.jsonl").read_text().splitlines():
         if line.startswith("{"):

@@ -22,15 +22,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from e2e.answered import instant
 
 WAIT_SECONDS = 60
 POLL_SECONDS = 0.02
 NOBODY = 65534
-
-
-def instant(text):
-    """Return the Unix time of an RFC 3339 text."""
-    return datetime.fromisoformat(text).timestamp()
 
 
 def poll(condition, what, seconds, explain=str):

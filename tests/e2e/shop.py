@@ -1,7 +1,7 @@
 """The jobs of a shop, and a day of their life on a virtual clock, left in the files.
 
-Much goes wrong in it, so that pages have something to show: a job fails since two hours, another
-overlaps itself, a third is paused, a machine slept, and a night's backup answered nothing.
+Much goes wrong in it, so that pages have something to show: a job has failed for two hours,
+another overlaps itself, a third is paused, a machine slept, and a night's backup answered nothing.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Each of the 40 misbehaviours against the real runner, transport and resolver (4.5)."""
+"""Each of the 40 misbehaviours against the real runner, transport and resolver."""
 
 import asyncio
 import itertools

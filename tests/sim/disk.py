@@ -20,9 +20,9 @@ class PowerCutError(Exception):
 class Faults:
     """What goes wrong, kept over restarts, and what can be seen of a disk from outside.
 
-    `cut_after` operations the power is cut; `failing` are the kinds of `FAILURES` that fail now;
-    `tail` is what a cut leaves of what was not synced, None for any. `torn` counts the torn lines
-    that were made, `accepted` has (monotonic, wall, revision) of each `accepted.json`.
+    After `cut_after` more operations the power is cut; `failing` are the kinds of `FAILURES` that
+    fail now; `tail` is what a cut leaves of what was not synced, None for any. `torn` counts the
+    torn lines that were made, `accepted` has (monotonic, wall, revision) of each `accepted.json`.
     """
 
     def __init__(self, seed, clock, tail=None):

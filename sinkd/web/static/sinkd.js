@@ -14,7 +14,7 @@
     if (s >= 3600) return Math.floor(s / 3600) + " h " + pad(Math.floor(s % 3600 / 60)) + " min";
     return Math.floor(s / 60) + ":" + pad(s % 60);
   };
-  const tick = () => {
+  const countDown = () => {
     if (document.hidden) return;
     for (const each of document.querySelectorAll("[data-due]")) {
       each.textContent = "in " + left(Number(each.dataset.due) - Date.now() / 1000);
@@ -42,7 +42,7 @@
       here.replaceWith(part);
       if (href) [...part.querySelectorAll("a")].find((a) => a.getAttribute("href") === href)?.focus();
     }
-    sift(); localTimes(); tick();
+    sift(); localTimes(); countDown();
   };
   const fetchPart = async (url) => {
     const answer = await fetch(url);
@@ -90,6 +90,6 @@
       if (!search.value.includes(search.defaultValue)) { search.defaultValue = ""; all = true; update(); }
     });
   }
-  setInterval(tick, 1000);
-  tick(); localTimes();
+  setInterval(countDown, 1000);
+  countDown(); localTimes();
 }
