@@ -414,15 +414,22 @@ def _begin_document(document: Document, event: Any) -> bool:  # noqa: ANN401 (an
 
 
 def _check_duplicates(document: Document) -> None:
+    joined: set[int] = set()  # mappings that are two jobs, for want of a `- `
     for mapping, node in document.duplicates:
         key = document.values[node]
+        if mapping in joined:
+            continue
+        label = "the last one would silently win"
+        if key == "name" and (document.location(mapping) or ())[:-1] == ("jobs",):
+            label = "each job begins with `- name:`"
+            joined.add(mapping)
         first, _ = document.children(mapping)[key]
         document.report(
             Diagnostic(
                 "SNK003",
                 f"duplicate key {quoted(key)}",
                 document.node_span(node),
-                "the last one would silently win",
+                label,
                 related=(Related(document.node_span(first), "first set here"),),
             )
         )

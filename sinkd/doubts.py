@@ -18,6 +18,7 @@ from sinkd.rules import jobs, mapping, notify
 
 _MINUTES_OF_A_DAY: Final = 1440
 _HOSTS_SHOWN: Final = 3
+_EUROPEAN: Final = frozenset({"CET", "EET", "MET", "WET"})
 _SHORTEST_TOKEN: Final = 12
 _PRIVATE_NAME: Final = re.compile(
     r"[^.]+\.?|.*\.(?:localhost|local|internal|intranet|lan|corp|home|home\.arpa|test|svc|private)\.?"
@@ -72,7 +73,8 @@ def _check_zone(findings: Findings, place: Location, name: Any) -> None:  # noqa
         message = f"{quoted(name)} is an abbreviation, without the rules of a place"
         if found := re.fullmatch(r"Etc/GMT([+-])([0-9]+)", name):
             message = f"{quoted(name)} is UTC{'-' if found[1] == '+' else '+'}{found[2]}"
-        findings.add("SNK309", place, message, "write a place, as `America/New_York`")
+        near = "Europe/Berlin" if name in _EUROPEAN else "America/New_York"
+        findings.add("SNK309", place, message, f"write a place, as `{near}`")
 
 
 def _check_interval(

@@ -1,9 +1,9 @@
 """Our own grammar of URLs, headers, references and names; no HTTP library is asked.
 
 `validate` reads the jobs file with it and the runner checks what it is about to send with it once
-more, so that both mean the same (security 3.3). Nothing is normalised: a text is right or it has
-a `Flaw`, which says where. Whatever the grammar accepts, httpx sends to the same host, port, path
-and query; a test compares the two.
+more, so that both mean the same. Nothing is normalised: a text is right or it has a `Flaw`, which
+says where. Whatever the grammar accepts, httpx sends to the same host, port, path and query; a test
+compares the two.
 
 References are `${env:NAME}` and `${file:NAME}`; `$${` writes `${`; a lone `$` is itself.
 """
@@ -25,11 +25,15 @@ SIGNING_SECRET: Final = rf"^{_REFERENCE}([ \t]+{_REFERENCE})*$"
 REFERENCES_LIMIT: Final = 1000  # of a text; a file of 16 MiB has room for millions
 _DOLLAR = re.compile(r"\$\$\{|\$\{(?:(?P<kind>env|file):(?P<name>[^{}]*)|[^{}]*)\}|\$\{")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LIKE_REFERENCE = re.compile(r" *(?:env[.:] *)?([a-z_][a-z0-9_]*) *", re.IGNORECASE)
+_OF_GITHUB = re.compile(r"\{ *(?:secrets|env|vars)\.([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 _FILE_NAME = re.compile(r"[!-#%-z|~]+")  # printable ASCII without blank, `$`, `{`, `}`
 _SIGNING_SECRET = re.compile(SIGNING_SECRET)
 _TIME_OF_DAY = re.compile(TIME_OF_DAY)
 _HEADER_NAME = re.compile(HEADER_NAME)
 _AUTHORITY = re.compile(r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)")
+_AROUND: Final = ' \t\n"<>\u201c\u201d\u201e\u2018\u2019'
+_BROKEN_SCHEME = re.compile(r"(https?)(?::/?|//)(?=[A-Za-z0-9_-])")
 _HOST = re.compile(r"(?=.{1,253}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _NUMBER_AT_THE_END = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
@@ -144,13 +148,15 @@ def _wrong_reference(found: re.Match[str]) -> Flaw | None:
         if found.string.startswith(("env:", "file:"), found.end()):
             message, label, replacement = "this reference is never closed", "add a `}`", None
         elif found.string.startswith("{", found.end()):  # as `${{ secrets.TOKEN }}` of GitHub
-            label = "write `${env:NAME}`; `$${` for the two characters themselves"
+            secret = _OF_GITHUB.match(found.string, found.end())
+            name = secret[1] if secret else "NAME"
+            label = f"write `${{env:{name}}}`; `$${{` for the two characters themselves"
             replacement = None
     else:
         message = "this reference is not known"
         label = "write `${env:NAME}` or `${file:NAME}`; `$${` for the two characters themselves"
-        if _ENV_NAME.fullmatch(word := found[0][2:-1]):
-            replacement = f"${{env:{word}}}"
+        if word := _LIKE_REFERENCE.fullmatch(found[0][2:-1]):
+            replacement = f"${{env:{word[1]}}}"
             label = f"did you mean `{replacement}`?"
     return Flaw(message, label, *found.span(), replacement, of_reference=True)
 
@@ -164,6 +170,10 @@ def url_flaw(text: str) -> Flaw | None:
     """Say what is wrong with a URL that may hold references in its path and query."""
     if (flaw := reference_flaw(text)) is not None:
         return flaw
+    bare = text.strip(_AROUND)
+    if bare != text and bare.startswith(("http://", "https://")):
+        message = "blanks, quotes or brackets stand around this URL"
+        return Flaw(message, "write the URL alone", 0, len(text), bare, safe=True)
     if len(text) > URL_LIMIT_CHARACTERS:
         label = f"{len(text):,} characters"
         return Flaw(f"a URL has at most {URL_LIMIT_CHARACTERS:,} characters", label, 0, len(text))
@@ -184,6 +194,8 @@ def _scheme_flaw(text: str) -> Flaw:
         return Flaw(message, "write scheme and host out", 0, len(scheme), of_reference=True)
     if not separator:
         message, label = "a URL begins with `http://` or `https://`", "write `https://…`"
+        if found := _BROKEN_SCHEME.match(text):
+            return Flaw(message, f"write `{found[1]}://`", *found.span(), f"{found[1]}://")
         return Flaw(message, label, 0, len(text), f"https://{text}" if _HOST.match(text) else None)
     message = "the scheme of a URL is `http` or `https`"
     if lower in {"http", "https"}:

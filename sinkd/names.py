@@ -8,10 +8,11 @@ import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from sinkd import cron
-from sinkd.diagnostics import Edit, Related, quoted
+from sinkd.diagnostics import Edit, Related, Span, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
 from sinkd.jobsfile import DefaultRequest, Defaults, Job, JobsFile, Notify, Request, Schedule
@@ -32,13 +33,19 @@ _OTHER_WORDS: Final = {
 _OTHER_WORDS_AND_UNITS: Final = {
     "timeout": "timeout_seconds", "deadline": "timeout_seconds",
     "attempt_deadline": "timeout_seconds",
-    "timeout_ms": "timeout_seconds", "timeout_minutes": "timeout_seconds",
     "every": "interval_minutes", "interval": "interval_minutes", "minutes": "interval_minutes",
-    "interval_seconds": "interval_minutes", "interval_hours": "interval_minutes",
     "period": "interval_minutes", "frequency": "interval_minutes", "offset": "start_minute",
     "grace": "catch_up_minutes", "misfire_grace_time": "catch_up_minutes",
-    "starting_deadline_seconds": "catch_up_minutes",
 }  # fmt: skip
+_IN_OTHER_UNITS: Final = {  # and how many of a field's own unit one of these is
+    "timeout_ms": ("timeout_seconds", Fraction(1, 1000)),
+    "timeout_minutes": ("timeout_seconds", Fraction(60)),
+    "interval_seconds": ("interval_minutes", Fraction(1, 60)),
+    "interval_hours": ("interval_minutes", Fraction(60)),
+    "interval_days": ("interval_minutes", Fraction(1440)),
+    "hours": ("interval_minutes", Fraction(60)),
+    "starting_deadline_seconds": ("catch_up_minutes", Fraction(1, 60)),
+}
 _NO_RETRY: Final = "sinkd never retries: the next slot is the next run"
 _NO_COMMAND: Final = "sinkd sends HTTP requests, it runs no commands"
 _DISABLED: Final = "write `enabled: false`"
@@ -47,6 +54,9 @@ _NO_REDIRECTS: Final = "redirects are never followed"
 _TIME: Final = 'write a time of day, as `at: "09:00"`'
 _AUTHORIZATION: Final = "write `Authorization: Bearer ${env:NAME}` under `headers:`"
 _QUERY: Final = "write it in the `url`, after a `?`"
+_NO_DATES: Final = "days of the month and months cannot be expressed"
+_NO_OVERLAP: Final = "a job never overlaps itself: a slot during a run is skipped"
+_NO_FILE: Final = "write the body here: sinkd reads no other file"
 _NEVER: Final = {
     "disabled": _DISABLED, "paused": _DISABLED, "suspend": _DISABLED, "suspended": _DISABLED,
     "retry": _NO_RETRY, "retries": _NO_RETRY, "max_retries": _NO_RETRY, "retry_policy": _NO_RETRY,
@@ -56,6 +66,9 @@ _NEVER: Final = {
     "depends_on": "sinkd chains no jobs", "needs": "sinkd chains no jobs",
     "auth": _AUTHORIZATION, "token": _AUTHORIZATION,
     "params": _QUERY, "query": _QUERY, "query_params": _QUERY,
+    "month": _NO_DATES, "months": _NO_DATES, "day_of_month": _NO_DATES, "date": _NO_DATES,
+    "concurrency": _NO_OVERLAP, "concurrency_policy": _NO_OVERLAP, "max_instances": _NO_OVERLAP,
+    "body_file": _NO_FILE, "data_file": _NO_FILE, "file": _NO_FILE,
     "seconds": "sinkd counts whole minutes", "hour": _TIME, "minute": _TIME,
     "jitter": "sinkd has no jitter: choose a `start_minute`",
 }  # fmt: skip
@@ -74,6 +87,7 @@ _ADD: Final = {
     "url": "add `url:`",
 }
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NO_COLON = re.compile(r"(?P<field>[a-z_]+)(?::(?=\S)| +(?=[{\[]))")
 _CLOSE: Final = 0.75
 _A_JOB: Final = ("jobs", 0)
 
@@ -102,12 +116,17 @@ def explain(findings: Findings, unknown: Iterable[Location], missing: Iterable[L
     """Add a finding for each unknown and each missing field, but none that only follows."""
     answered: set[Location] = set()  # missing fields that an unknown one explains
     misplaced: defaultdict[tuple[Location, _Home], list[Location]] = defaultdict(list)
+    unknown = list(unknown)
+    tool = next((each for each in unknown if not each[1:] and _word(each) in _OTHER_FILES), None)
+    if tool:  # then the rest of the top only follows
+        unknown = [each for each in unknown if each is tool or each[1:]]
+        answered.update({("version",), ("jobs",)})
     for location in unknown:
         mapping, word = location[:-1], _word(location)
         if word in _CRON:
             _explain_cron(findings, location)
             answered.add((*mapping, "schedule"))
-        elif home := _home(mapping, word):
+        elif not _is_list_of_jobs(findings, location) and (home := _home(mapping, word)):
             misplaced[mapping, home].append(location)
             answered.add((*mapping, home.key))
         elif known := _explain_unknown(findings, location, word, answered):
@@ -117,6 +136,10 @@ def explain(findings: Findings, unknown: Iterable[Location], missing: Iterable[L
     for location in missing:
         if location not in answered and not _is_cut(findings, location[:-1]):
             _explain_missing(findings, location)
+
+
+def _is_list_of_jobs(findings: Findings, location: Location) -> bool:
+    return location == ("job",) and isinstance(findings.value(location), list)
 
 
 def _word(location: Location) -> str:
@@ -146,9 +169,7 @@ def _home(mapping: Location, word: str) -> _Home | None:
         return home
     if not mapping and word in fields((*_A_JOB, "request")):
         return _HOME_OF_JOBS
-    if mapping[:-1] == mapping[:2] and mapping[:1] == ("jobs",):
-        return _home_outside(mapping, word)
-    return None
+    return _home_outside(mapping, word) if mapping[:1] == ("jobs",) else None
 
 
 def _home_inside(mapping: Location, word: str) -> _Home | None:
@@ -165,7 +186,11 @@ def _home_inside(mapping: Location, word: str) -> _Home | None:
 
 
 def _home_outside(mapping: Location, word: str) -> _Home | None:
-    """Return where a field inside of a job's `request` or `schedule` belongs."""
+    """Return where a field inside of a job, or of its `request` or `schedule`, belongs."""
+    if word in fields(()):
+        return _Home(word, "at the top of the file", "move it out of `jobs:`")
+    if not mapping[2:]:
+        return None
     this, other = ("request", "schedule") if mapping[-1] == "request" else ("schedule", "request")
     if word in fields((*mapping[:-1], other)):
         return _Home(other, f"under `{other}:`", f"move it under `{other}:`")
@@ -232,18 +257,15 @@ def _explain_unknown(
         case _:
             where = f"in `{mapping[-1]}`"
     message = f"unknown field {quoted(key)} {where}"
-    if not mapping and word in _OTHER_FILES:
-        findings.add("SNK101", location, message, _OTHER_FILES[word], key=True)
-        answered.update({("version",), ("jobs",)})
+    if head := _explain_cut(findings, location, message, known):
+        return head
+    if reason := _reason(mapping, word):
+        findings.add("SNK101", location, message, reason, key=True)
         return None
-    if word in _NEVER:
-        findings.add("SNK101", location, message, _NEVER[word], key=True)
-        return None
+    if word in _IN_OTHER_UNITS and _IN_OTHER_UNITS[word][0] in known:
+        return _explain_unit(findings, location, message, *_IN_OTHER_UNITS[word])
     meant, safe = _meant(word, known)
-    if word.startswith("x_"):
-        label = "keys for others begin with `x-`, at the top or in a job"
-        findings.add("SNK101", location, message, label, key=True)
-    elif meant is None:
+    if meant is None:
         label = "known here: " + ", ".join(f"`{name}`" for name in known)
         findings.add("SNK101", location, message, label, key=True)
     elif meant in findings.value(mapping) or (*mapping, meant) in answered:
@@ -252,6 +274,51 @@ def _explain_unknown(
         fix = Edit(findings.span(location, key=True), meant, safe)
         findings.add("SNK101", location, message, f"did you mean `{meant}`?", key=True, fix=fix)
     return meant
+
+
+def _reason(mapping: Location, word: str) -> str | None:
+    """Return why nothing stands for a word in a jobs file."""
+    if not mapping and word in _OTHER_FILES:
+        return _OTHER_FILES[word]
+    if word.startswith("x_"):
+        return "keys for others begin with `x-`, at the top or in a job"
+    return _NEVER.get(word)
+
+
+def _explain_cut(
+    findings: Findings, location: Location, message: str, known: Iterable[str]
+) -> str | None:
+    """Add the finding when a key lacks its `: `, or is the end of a value; return the field."""
+    key, document = str(location[-1]), findings.document
+    node = document.find(location)[0]
+    if node is None or document.raw(node) != key:  # quoted
+        return None
+    if (found := _NO_COLON.match(key)) and found["field"] in known:
+        fix = Edit(findings.span(location, key=True), f"{found['field']}: {key[found.end() :]}")
+        label = f"write `{found['field']}: `, with a colon and a blank"
+        findings.add("SNK101", location, message, label, key=True, fix=fix)
+        return found["field"]
+    if document.text[document.ends[node] :][:1] in {",", "}"}:
+        label = "a `,` ends a value in `{ }`: write the value before it in quotes"
+        findings.add("SNK101", location, message, label, key=True)
+        return key
+    return None
+
+
+def _explain_unit(
+    findings: Findings, location: Location, message: str, field: str, factor: Fraction
+) -> str:
+    """Add the finding for a field that counts in another unit, with the amount in its own."""
+    value, unit = findings.value(location), field.rpartition("_")[2]
+    amount = value * factor if type(value) is int else Fraction(1, 2)
+    if amount.denominator > 1:
+        label = f"write `{field}`, a whole number of {unit}"
+        findings.add("SNK101", location, message, label, key=True)
+        return field
+    key, end = findings.span(location, key=True), findings.span(location)
+    fix = Edit(Span(*key[:2], *end[2:]), f"{field}: {amount}", safe=False)
+    findings.add("SNK101", location, message, f"write `{field}: {amount}`", key=True, fix=fix)
+    return field
 
 
 def _meant(word: str, known: Iterable[str]) -> tuple[str | None, bool]:

@@ -20,6 +20,7 @@ from sinkd.jobsfile import BODY_LIMIT_BYTES, LABELS_LIMIT, NOTIFY_LIMIT, is_igno
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _FOUR_DIGITS: Final = re.compile(r"[0-9]{2}:[0-9]{2}")
+_OFFSET: Final = re.compile(r"(?:utc|gmt|z)?_?[+-][0-9:]+")
 _ODD_INTEGERS_SHOWN: Final = 1000
 
 
@@ -102,7 +103,7 @@ def _check_schedule(
         findings.add("SNK118", place, message, "keep one of them", key=True, related=related)
     elif "at" in schedule:
         _check_times(findings, location, schedule["at"])
-        _check_daily(findings, location, schedule, defaults)
+        _check_daily(findings, job, schedule, defaults)
     elif "interval_minutes" in schedule:
         for field in ("timezone", "days"):
             if field in schedule:
@@ -122,17 +123,26 @@ def _check_times(findings: Findings, location: Location, times: Any) -> None:  #
             from sinkd.values import time_of_day
 
             meant = time_of_day(time)
-            label = f"write `{meant}`" if meant else "write it as `09:00`"
-            if not meant and _FOUR_DIGITS.fullmatch(time):
+            text = f'"{meant}"' if meant else _list_of_times(time)
+            label = f"write `{meant or text}`" if text else "write it as `09:00`"
+            if not text and _FOUR_DIGITS.fullmatch(time):
                 label = "from `00:00` to `23:59`"
-            fix = Edit(findings.span(place), f'"{meant}"') if meant else None
+            fix = Edit(findings.span(place), text) if text else None
             message = f"{quoted(time)} is not a time of day `HH:MM`"
             findings.add("SNK117", place, message, label, fix=fix)
 
 
+def _list_of_times(text: str) -> str | None:
+    """Return the list that somebody meant with `09:00, 12:00`."""
+    times = re.split(r"[,; ]+", text)
+    right = len(times) > 1 and all(map(grammar.is_time_of_day, times))
+    return "[" + ", ".join(f'"{time}"' for time in times) + "]" if right else None
+
+
 def _check_daily(
-    findings: Findings, location: Location, schedule: dict[str, Any], defaults: dict[str, Any]
+    findings: Findings, job: Location, schedule: dict[str, Any], defaults: dict[str, Any]
 ) -> None:
+    location = (*job, "schedule")
     if "start_minute" in schedule:
         message = "`start_minute` goes with `interval_minutes`"
         label = "remove it: `at` names the minute"
@@ -140,7 +150,9 @@ def _check_daily(
     zone = schedule.get("timezone", defaults.get("timezone"))
     if isinstance(schedule.get("timezone"), str):
         _check_zone(findings, (*location, "timezone"))
-    elif zone is None:
+    elif zone is None and not any(
+        findings.value((*place, "timezone")) for place in (job, (*job, "request"), ())
+    ):  # one that stands elsewhere is said to
         message = "`at` has no `timezone`: the machine's is never used"
         label = "add `timezone:` beside it, or in `defaults:`"
         findings.add("SNK102", (*location, "at"), message, label, key=True)
@@ -154,8 +166,11 @@ def _check_zone(findings: Findings, place: Location) -> None:
         return
     word = name.strip().replace(" ", "_").lower()
     same = _zones(zone_names()).get(word)
-    meant = same or _close_zone(word)
-    label = f"did you mean `{meant}`?" if meant else "write an IANA name, as `Europe/Berlin`"
+    if _OFFSET.fullmatch(word):  # `Etc/GMT+1` is UTC-1, so it is no answer
+        label, meant = "an offset is no zone: write a place, as `Europe/Berlin`", None
+    else:
+        meant = same or ("UTC" if word == "z" else _close_zone(word))
+        label = f"did you mean `{meant}`?" if meant else "write an IANA name, as `Europe/Berlin`"
     fix = Edit(findings.span(place), meant, safe=same is not None) if meant else None
     findings.add("SNK117", place, f"{quoted(name)} is not a time zone", label, fix=fix)
 

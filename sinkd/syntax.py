@@ -47,6 +47,13 @@ _FOREIGN: Final = {
         r"[ -]+(\.\.\.|\u2026)$": ("something was left out here", "write it, or remove the dots"),
         r" *(?:- +)*(\{[{%].*)": ("a template is not filled in", "let its tool write the file"),
         r"(?:[^#]*\s)?((?://|/\*)[^\"']*)$": ("this is no comment in YAML", "begin it with `#`"),
+        r" *(-)name *:": ("a blank is missing after this `-`", "write `- `"),
+        r" *([\u2010-\u2015\u2022\u2212*+]) *name *:": (
+            "this mark begins no item of a list", "type `- `",
+        ),
+        r"[^#\"'\u00a0]*[^\s#\"'](\u00a0)": (
+            "a no-break space (U+00A0) is used as a blank", "type a space",
+        ),
         r" *(?:- +)*[\w-]+ *(\uff1a)": (
             "this is a full-width colon, a letter to YAML", "type `: `",
         ),
@@ -55,7 +62,8 @@ _FOREIGN: Final = {
 # The parser's construct and words, what they mean, and what to do.
 _WORDS: Final = {
     ("", "expected '-' indicator"): (
-        "an item is expected here", "the lines above are a list: write `- `",
+        "an item is expected here",
+        "indent it like what follows the `- ` above, or begin an item with `- `",
     ),
     ("", "did not find expected key"): (
         "a key is expected here", "the lines above are `key: value`",
@@ -74,6 +82,8 @@ _WORDS: Final = {
     ),
     ("", "mapping values"): ("a `: ` cannot stand here", "write the value in quotes"),
 }  # fmt: skip
+_VALUE_SO_FAR: Final = re.compile(r"(?:: +|, *|\[ *)([^,\[\]{}]*)\Z")
+_BODY: Final = re.compile(r"\b(?:body|data|payload): *\Z")
 _HERE: Final = re.compile(r"\s|.*\S|")
 _ESCAPE: Final = re.compile(r"\\(?:[xuU][0-9a-fA-F]*|.|)", re.DOTALL)
 _NO_SPACE: Final = re.compile(r" *([\t\u00a0])")
@@ -130,6 +140,7 @@ class _Explanation:
             or self._tab()
             or self._indent()
             or self._quote()
+            or self._reference()
             or self._bracket()
             or self._first_character()
             or self._colon()
@@ -305,6 +316,16 @@ class _Explanation:
         message = f"this `{opening}` is never closed"
         return self._because(message, self.start, self.start + 1, f"add a `{closing}`")
 
+    def _reference(self) -> Diagnostic | None:
+        """A reference stands in brackets of YAML's own, without quotes."""
+        if "flow" not in self.construct or self.text[self.place - 1 : self.place + 1] != "${":
+            return None
+        begin = self.document.lines.start(self.number + 1)
+        found = _VALUE_SO_FAR.search(self.text, begin, self.place)
+        message = "a value with `${` must be quoted inside of brackets"
+        start = found.start(1) if found else self.place - 1
+        return self._because(message, start, self.place + 1, "write all of it in quotes")
+
     def _within(self) -> int | None:
         """Return where the parser stopped, if that can still be inside of the bracket that began.
 
@@ -343,10 +364,12 @@ class _Explanation:
         if character in set("@`%*&!") and "scanning" in self.construct:
             name = "a backtick" if character == "`" else f"`{character}`"
             message = f"a value cannot begin with {name}"
-            end = self._end_of_line()
-            return self._because(
-                message, self.start, max(end, self.start + 1), "write it in quotes"
-            )
+            end = max(self._end_of_line(), self.start + 1)
+            begin = self.document.lines.start(self.number + 1)
+            label = "write it in quotes"
+            if character == "@" and _BODY.search(self.text, begin, self.start):  # as for curl
+                label = "write the body here: sinkd reads no other file"
+            return self._because(message, self.start, end, label)
         return None
 
     def _colon(self) -> Diagnostic | None:

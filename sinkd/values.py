@@ -11,7 +11,7 @@ from sinkd.diagnostics import Edit, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
 from sinkd.jobsfile import BOUNDS, Method
-from sinkd.names import cron_label
+from sinkd.names import cron_label, fields
 from sinkd.spec import WEEKDAYS, On
 
 _METHODS: Final = get_args(Method)
@@ -55,6 +55,8 @@ _COLLECTIONS: Final = {
     "schedule": "write `{interval_minutes: …}`, or `{at: …, timezone: …}`",
     "request": "write `{url: …}`",
     "headers": "write `Name: value`, a line each",
+    "labels": "write `key: value`, a line each",
+    "defaults": "write `key: value`, a line each, without `- `",
 }
 _NOTHING: Final = {**_COLLECTIONS, "jobs": "write `jobs: []` for no jobs"}
 
@@ -114,7 +116,7 @@ def _boolean(findings: Findings, location: Location) -> None:
         "SNK103",
         location,
         f"{_subject(location)} must be `true` or `false`",
-        f"write `{meant}`" if meant else "neither of them",
+        f"write `{meant}`" if meant else "neither of them" if raw else "nothing here",
         help=advice,
         fix=_replace(findings, location, meant) if meant else None,
     )
@@ -134,11 +136,11 @@ def _whole_number(findings: Findings, location: Location) -> None:
         )
     elif ":" in text and (time := time_of_day(text)) and "schedule" in location:
         what = "minute" if field == "start_minute" else "number"
-        label = f'write `at: "{time}"` with a `timezone`, or a {what} {low} to {high:,}'
+        label = f'write `at: "{time}"` with a `timezone`, or a {what} {low} to {high}'
         advice = f"YAML 1.1 tools read {quoted(raw)} as base-60; sinkd never does"
         findings.add("SNK104", location, message, label, help=[advice])
     else:
-        findings.add("SNK104", location, message, f"write a number {low} to {high:,}")
+        findings.add("SNK104", location, message, f"write a number {low} to {high}")
 
 
 def _amount(found: re.Match[str], unit: str) -> int | None:
@@ -170,7 +172,7 @@ def _choice(findings: Findings, location: Location) -> None:
     findings.add(
         "SNK105",
         location,
-        f"{quoted(raw)} is not {what}",
+        f"{quoted(raw)} is not {what}" if raw else f"{_subject(location)} has no value",
         f"write `{meant}`" if meant else "one of " + ", ".join(f"`{name}`" for name in choices),
         fix=_replace(findings, location, meant) if meant else None,
     )
@@ -185,7 +187,7 @@ def _range(findings: Findings, location: Location) -> None:
     if field == "timeout_seconds" and value >= 1000 * low and value % 1000 == 0:
         advice = [f"{value:,} milliseconds are {value // 1000:,} seconds"]
     label = "too small" if value < low else "too large"
-    message = f"{_subject(location)} must be {low} to {high:,}"
+    message = f"{_subject(location)} must be {low} to {high}"
     findings.add("SNK109", location, message, label, help=advice)
 
 
@@ -235,12 +237,21 @@ def _collection(findings: Findings, location: Location, kind: str) -> None:
     label, text = _COLLECTIONS.get(name, f"not a {what}"), None
     if name.isdecimal():
         label = "write `- name:` and the other fields below it"
+    elif value is None and _stands_beside(findings, location):
+        return
     elif value is None:
         label = _NOTHING.get(name, "nothing here: remove the line")
     elif isinstance(value, str):
         label, text = _meant_collection(name, value, label)
     fix = _replace(findings, location, text, safe=what == "list") if text else None
     findings.add("SNK111", location, f"{_subject(location)} must be a {what}", label, fix=fix)
+
+
+def _stands_beside(findings: Findings, location: Location) -> bool:
+    """Say whether what belongs below a key stands beside it, which `names` explains."""
+    beside = findings.value(location[:-1])
+    inside = fields(location) if location[-1] in {"schedule", "request", "defaults"} else ()
+    return isinstance(beside, dict) and not beside.keys().isdisjoint(inside)
 
 
 def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None]:
@@ -263,6 +274,8 @@ def _meant_schedule(text: str, label: str) -> tuple[str, str | None]:
     minutes = _amount(found, "minutes") if found else None
     if minutes and minutes <= BOUNDS["interval_minutes"][1]:
         return f"write `{{interval_minutes: {minutes}}}`", f"{{interval_minutes: {minutes}}}"
+    if ":" in text and (time := time_of_day(text)):
+        return f'write `{{at: "{time}", timezone: …}}`', None
     return (cron_label(text) if _LIKE_CRON.match(text) else label), None
 
 

@@ -124,7 +124,7 @@ def test_standard_input_is_repaired_to_standard_output():
     assert result.stdout_bytes == data.replace(b"24h", b"1440")
     assert result.stderr == snapshot("""\
 -: 1 fixed, 0 remaining
--: ok, 1 job, 1 runs a day
+-: ok, 1 job, 1 run a day
 """)
 
 
@@ -283,3 +283,43 @@ def test_a_repair_that_would_break_the_yaml_is_not_made():
     assert fixed(text) == text
     indented = JOB.replace("  - name", "\u00a0 - name")
     assert [found.fix for found in source.load(indented.encode()).diagnostics] == [None]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("schedule: {interval_minutes:15}", "schedule: {interval_minutes: 15}"),
+        ("schedule {interval_minutes: 15}", "schedule: {interval_minutes: 15}"),
+        ("{url:https://api.example.com/ping}", "{url: https://api.example.com/ping}"),
+    ],
+)
+def test_a_key_without_its_colon_and_blank_keeps_its_value(wrong, right):
+    assert fixed(JOB.replace(right, wrong)) == JOB
+
+
+@pytest.mark.parametrize("mark", ["-name", "\u2013 name", "\u2022 name", "* name"])
+def test_an_item_whose_mark_is_wrong_is_not_indented_anew(mark):
+    text = JOB.replace("- name", mark)
+    assert fixed(text, unsafe=True) == text
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("interval_hours: 2", "interval_minutes: 120"),
+        ("interval_seconds: 120", "interval_minutes: 2"),
+        ("interval_seconds: 90", None),
+        ("interval_hours: two", None),
+    ],
+)
+def test_a_field_in_another_unit_is_converted_or_left_alone(field, meant):
+    text = JOB.replace("interval_minutes: 15", field)
+    assert fixed(text) == text
+    wanted = JOB.replace("interval_minutes: 15", meant) if meant else text
+    assert fixed(text, unsafe=True) == wanted
+
+
+@pytest.mark.parametrize("zone", ["GMT+1", "UTC+2", "utc-05:00", "+02:00"])
+def test_an_offset_is_never_taken_for_a_zone_of_the_opposite_sign(zone):
+    text = JOB.replace("interval_minutes: 15", f"at: '09:00', timezone: {zone}")
+    assert fixed(text, unsafe=True) == text

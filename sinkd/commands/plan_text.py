@@ -86,6 +86,11 @@ def number(runs: float) -> str:
     return f"{runs:,.1f}".removesuffix(".0")
 
 
+def per_day(runs: float) -> str:
+    """Return runs a day with their unit."""
+    return f"{number(runs)} {'run' if runs == 1 else 'runs'} a day"
+
+
 def when(slot: int, now: int) -> str:
     """Return a slot in UTC, with its date when that is not today's."""
     local = local_time(slot, "UTC")
@@ -189,17 +194,13 @@ def _rows(entry: Entry, now: int) -> Iterator[_Row]:
 def _end(entry: Entry, now: int) -> str:
     if entry.first_dropped is None:
         return "disabled before: no runs stop"
-    return (
-        f"{number(entry.runs_before)} runs a day stop, the next at {when(entry.first_dropped, now)}"
-    )
+    return f"{per_day(entry.runs_before)} stop, the next at {when(entry.first_dropped, now)}"
 
 
 def _beginning(entry: Entry, now: int) -> _Row:
     if entry.first_new is None:
         return _Row("disabled: no runs")
-    return _Row(
-        "first run", f"{first_run(entry.first_new, now)}; {number(entry.runs_after)} runs a day"
-    )
+    return _Row("first run", f"{first_run(entry.first_new, now)}; {per_day(entry.runs_after)}")
 
 
 def first_run(slot: int, now: int) -> str:

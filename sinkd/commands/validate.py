@@ -145,8 +145,8 @@ def _all_well(path: str, spec: Spec) -> str:
     now = time.time()
     runs = sum(runs_per_day(job.schedule, now) for job in enabled)
     some = "" if len(enabled) == len(jobs) else f" ({len(enabled):,} enabled)"
-    number = f"{runs:,.1f}".removesuffix(".0")
-    line = f"{path}: ok, {_number(len(jobs), 'job')}{some}, {number} runs a day"
+    number = f"{runs:,.1f}".removesuffix(".0") + (" run" if runs == 1 else " runs")
+    line = f"{path}: ok, {_number(len(jobs), 'job')}{some}, {number} a day"
     references = {reference for job in jobs for reference in job.references}
     for kind, what in (("env", "environment name"), ("file", "secret file")):
         if names := sorted(reference.name for reference in references if reference.kind == kind):
