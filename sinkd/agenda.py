@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sinkd import schedule
 from sinkd.spec import Job, Schedule
@@ -24,12 +24,13 @@ class Agenda:
         ]
         heapq.heapify(self._heap)
 
-    def upcoming(self) -> tuple[int, str] | None:
-        """Return the earliest slot that `due` has not yet taken, with a job that it is of."""
-        if not self._heap:
-            return None
-        slot, _, when = self._heap[0]
-        return slot, self._jobs[when][0]
+    def upcoming(self, held: Collection[str] = ()) -> tuple[int, str] | None:
+        """Return the earliest slot that `due` has not yet taken, with a job, not `held`, of it."""
+        for slot, _, when in sorted(self._heap) if held else self._heap[:1]:
+            for name in self._jobs[when]:
+                if name not in held:
+                    return slot, name
+        return None
 
     def due(self, now: float) -> list[str]:
         """Take the names of the jobs with a slot in (last call, now]."""

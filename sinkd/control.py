@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sinkd.daemon import Daemon
 
 FILE: Final = "control.sock"
+PATIENCE_SECONDS: Final = 10.0  # with a daemon that reads a request, and answers nothing
+_REPLY_LIMIT_BYTES: Final = 1 << 24  # a status names every run in flight
 _ADDRESS_LIMIT: Final = 100  # of the bytes of a unix socket's path; Linux has 108, macOS 104
 
 
@@ -117,6 +119,12 @@ async def last_reply(data_dir: Path, request: Mapping[str, Any]) -> dict[str, An
     try:
         async for each in ask(data_dir, request):
             reply = each
+    except TimeoutError as error:
+        message = (
+            f"the daemon has not answered for {PATIENCE_SECONDS:g} s: its process or its disk "
+            "stands still; when it goes on, it may still do what was asked (`sinkd tail` shows it)"
+        )
+        raise SinkdError(message) from error
     except OSError as error:
         message = f"the daemon does not answer on {data_dir / FILE} ({error.strerror})"
         raise SinkdError(message) from error
@@ -126,11 +134,18 @@ async def last_reply(data_dir: Path, request: Mapping[str, Any]) -> dict[str, An
 
 
 async def ask(data_dir: Path, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Send a request to the daemon and yield its replies; OSError when there is no daemon."""
+    """Send a request to the daemon and yield its replies; OSError when there is no daemon.
+
+    TimeoutError when nothing comes back; after the first reply a run may take as long as it takes.
+    """
     with _address(data_dir) as address:
-        reader, writer = await asyncio.open_unix_connection(address)
+        reader, writer = await asyncio.open_unix_connection(address, limit=_REPLY_LIMIT_BYTES)
     try:
         writer.write(to_json(request) + b"\n")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            first = await reader.readline()
+        if first:
+            yield from_json(first)
         async for line in reader:
             yield from_json(line)
     finally:

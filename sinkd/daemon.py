@@ -136,7 +136,7 @@ class Daemon:
         enabled = sum(job.enabled for job in self.spec.jobs.values())
         return {
             "jobs": {"enabled": enabled, "disabled": len(self.spec.jobs) - enabled},
-            "next": self.upcoming,
+            "next": self._agenda.upcoming(self.paused),
             "in_flight": [known.open.run_id for known in self.store.states.values() if known.open],
             "secrets_missing": sorted(self.missing),
             "log_unwritable": self.store.log.unwritable,

@@ -65,3 +65,10 @@ def test_due_jobs_are_those_with_a_slot_since_the_last_look(kinds, naps):
         assert set(names) == due
         assert len(names) == len(due)
         looked = now
+
+
+def test_what_comes_next_is_of_a_job_that_is_not_held():
+    agenda = Agenda([job("a", Interval(1)), job("b", Interval(1)), job("c", Interval(15))], NINE)
+    assert agenda.upcoming({"a"}) == (NINE + 60, "b")
+    assert agenda.upcoming({"a", "b"}) == (NINE + 900, "c")
+    assert agenda.upcoming({"a", "b", "c"}) is None

@@ -153,6 +153,24 @@ def test_a_daemon_that_hangs_up_has_refused(tmp_path, monkeypatch):
         asyncio.run(last_reply(tmp_path, PAUSE))
 
 
+def test_a_daemon_that_stands_still_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(control, "PATIENCE_SECONDS", 0.05)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / control.FILE))
+        listening.listen()
+        with pytest.raises(SinkdError, match=r"not answered for 0\.05 s: .* stands still"):
+            asyncio.run(last_reply(tmp_path, PAUSE))
+
+
+def test_a_status_may_name_many_runs_in_flight(tmp_path):
+    async def scenario(daemon, data_dir):
+        daemon.flights = [Flight(f"{'a' * 63}@{number:017}Z") for number in range(2000)]
+        [reply] = await replies(data_dir, {"do": "status"})
+        assert len(reply["status"]["in_flight"]) == 2000
+
+    served(scenario, tmp_path)
+
+
 def test_a_daemon_that_does_not_answer_is_said_with_the_place_of_its_socket(tmp_path):
     with pytest.raises(SinkdError, match=r"does not answer on .*control\.sock \(No such file"):
         asyncio.run(last_reply(tmp_path, PAUSE))

@@ -231,6 +231,29 @@ def test_a_pause_is_shown_and_no_finding(status, tmp_path):
 def test_a_directory_that_is_not_there_has_no_daemon(tmp_path, capsys):
     settings = Settings(data_dir=tmp_path / "none")
     assert command.run_command(settings, alive=False) == 1
+    assert capsys.readouterr().out.replace(str(tmp_path), "DIR") == snapshot(
+        "no daemon runs: there is no data directory DIR/none; start `sinkd run`, or name its directory with `--data-dir`\n"
+    )
+    assert command.run_command(settings, alive=False, output_format="json") == 1
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, schemas.schema("status"))
+    assert not found["alive"]
+
+
+def test_a_daemon_that_still_stops_starts_nothing_new(status, tmp_path):
+    async def tell(world, life):
+        await asyncio.sleep(1700)
+        stopping = asyncio.create_task(life.stop())
+        await asyncio.sleep(10)
+        stopping.cancel()
+
+    live(tmp_path, tell, drain_seconds=3600)
+    with held(tmp_path):
+        code, found, text = status()
+    assert (code, found["alive"]) == (0, True)
+    assert text.splitlines()[0] == snapshot(
+        "sinkd is stopping (pid 4242) on virtual since 2026-11-23 09:30 UTC, 29 min 59 s, version VERSION: it waits for the runs in flight, and starts nothing new"
+    )
 
 
 def test_a_daemon_that_holds_the_lock_and_stands_still_is_a_finding(status, tmp_path):

@@ -39,6 +39,7 @@ class _State:
     status: Status
     started: Started | None
     seen: float | None
+    stopping: bool
     now: float
     problems: Sequence[str]
     next: tuple[int, str] | None
@@ -49,9 +50,8 @@ def run_command(
 ) -> int:
     """Print the status; 1 when something is wrong. `now` is the clock's if None."""
     running = is_alive(settings.data_dir)
-    if alive or not settings.data_dir.is_dir():
-        word = "a" if running else "no"
-        click.echo(f"{word} daemon runs with the data directory {settings.data_dir}")
+    if alive or not (output_format == "json" or settings.data_dir.is_dir()):
+        click.echo(_sign_of_life(settings.data_dir, running=running))
         return 0 if running else _FOUND
     now = SystemClock().wall() if now is None else now
     state = _read(settings.data_dir, now, alive=running)
@@ -62,10 +62,19 @@ def run_command(
     return _FOUND if state.problems else 0
 
 
+def _sign_of_life(data_dir: Path, *, running: bool) -> str:
+    if not data_dir.is_dir():
+        return (
+            f"no daemon runs: there is no data directory {data_dir}; start `sinkd run`, or name its "
+            "directory with `--data-dir`"
+        )
+    return f"{'a' if running else 'no'} daemon runs with the data directory {data_dir}"
+
+
 def _read(data_dir: Path, now: float, *, alive: bool) -> _State:
     """Read the files, and ask the daemon for what only it knows."""
     replay = read_journal(data_dir)
-    events = read_events(History(data_dir))
+    events = read_events(History(data_dir)) if data_dir.is_dir() else []
     told, answers_in_time = _ask(data_dir) if alive else (None, True)
     started = next((event for event in reversed(events) if event["event"] == "started"), None)
     accepted = next(
@@ -95,7 +104,9 @@ def _read(data_dir: Path, now: float, *, alive: bool) -> _State:
     seen = replay.alive_at if replay else None
     is_old = told is None and seen is not None and now - seen > _SILENT_SECONDS
     wrong = list(problems(status, is_silent=alive and (is_old or not answers_in_time)))
-    return _State(status, started, seen, now, wrong, told["next"] if told else None)
+    stopping = alive and replay is not None and replay.draining is not None
+    coming = told["next"] if told and not stopping else None
+    return _State(status, started, seen, stopping, now, wrong, coming)
 
 
 def _ask(data_dir: Path) -> tuple[dict[str, Any] | None, bool]:
@@ -190,8 +201,12 @@ def _first_line(state: _State) -> Iterator[str]:
         age = duration_text(state.now - parse_rfc3339(started["at"]))
         host = escape(started["host"])
         since = f" on {host} since {stamp(started['at'])}, {age}, version {started['version']}"
-    well = "" if state.problems else ", nothing is wrong"
-    yield click.style(f"sinkd runs{pid}{since}{well}", fg=None if state.problems else "green")
+    if state.stopping:
+        yield f"sinkd is stopping{pid}{since}: it waits for the runs in flight, and starts nothing new"
+    elif state.problems:
+        yield f"sinkd runs{pid}{since}"
+    else:
+        yield click.style(f"sinkd runs{pid}{since}, nothing is wrong", fg="green")
 
 
 def _facts(state: _State) -> Iterator[tuple[str, str]]:
@@ -212,7 +227,7 @@ def _facts(state: _State) -> Iterator[tuple[str, str]]:
         yield "in flight", f"{shown} and {more} more" if more > 0 else shown
     if state.next:
         slot, job = state.next
-        wait = duration_text(slot - state.now)
-        yield "next", f"{job} at {stamp(rfc3339(slot))}, in {wait}"
+        wait = f"in {duration_text(slot - state.now)}" if slot > state.now else "due now"
+        yield "next", f"{job} at {stamp(rfc3339(slot))}, {wait}"
     if status["tzdata"]:
         yield "tzdata", status["tzdata"]
