@@ -65,11 +65,11 @@ def settle(
     `waiting` is the slot that waits for a permit, `in_flight` the id of the job's run, `cause`
     says for the first missed slot why nobody was there (T6).
     """
-    decided, stepped = state.decided, False
+    decided = state.decided
     if decided > now:  # T4
         if decided - now < SMALL_STEP_SECONDS:
             return Decision(decided, waiting)
-        decided, waiting, stepped = int(now), None, True
+        return Decision(int(now), stepped=True)
     records: list[Missed | Skipped] = []
     newest = schedule.latest_slot(job.schedule, now)
     if waiting is not None:  # T8
@@ -78,7 +78,7 @@ def settle(
         records.append(Skipped(waiting, "capacity"))
         decided = waiting
     if newest <= decided:
-        return Decision(decided, None, tuple(records), stepped)
+        return Decision(decided, None, tuple(records))
     may_run = not is_sent(state.sent, newest) and now - newest <= job.catch_up_seconds  # T3
     before = schedule.latest_slot(job.schedule, newest - 1)
     missed = _missed(state, decided, before if may_run else newest, cause)
@@ -89,8 +89,8 @@ def settle(
     elif may_run and in_flight:  # T5
         records.append(Skipped(newest, "overlap", in_flight))
     elif may_run:
-        return Decision(max(before, decided), newest, tuple(records), stepped)
-    return Decision(newest, None, tuple(records), stepped)
+        return Decision(max(before, decided), newest, tuple(records))
+    return Decision(newest, None, tuple(records))
 
 
 def gap(state: JobState, now: float, cause: Cause) -> Missed | None:

@@ -115,13 +115,20 @@ def test_no_bytes_are_an_error(noise):
 # --- torn and damaged lines -------------------------------------------------------------------
 
 
-def test_a_damaged_line_is_counted_and_the_others_count():
-    entries = Entries().version().cursor("a").cursor("b").cursor("c")
-    entries.lines[2] = entries.lines[2].replace(b'"b"', b'"x"')
+def test_damaged_lines_are_counted_and_the_others_count():
+    entries = Entries().version().cursor("a").cursor("b").cursor("c").cursor("d")
+    for number in (2, 3):
+        entries.lines[number] = entries.lines[number].replace(b'"decided"', b'"undecided"')
     found = entries.replayed()
-    assert set(found.states) == {"a", "c"}
-    assert found.damaged == 1
-    assert found.seq == 4
+    assert set(found.states) == {"a", "d"}
+    assert found.damaged == 2
+    assert found.seq == 5
+
+
+def test_an_empty_line_is_no_damage_and_no_end():
+    found = replay(Entries().version().data + b"\n" + Entries().cursor().data)
+    assert set(found.states) == {"a"}
+    assert found.damaged == 0
 
 
 @pytest.mark.parametrize("tail", [b'{"seq":9,"ent', b"\0" * 5000, b"\0" * 10 + b"\n", b"{}\n"])
@@ -191,6 +198,17 @@ def test_a_line_of_the_run_log_settles_only_when_it_is_newer(seq, decided):
     found = Entries().version().cursor().replayed()
     found.settle("a", seq, SLOT + STEP)
     assert found.states["a"].decided == decided
+
+
+def test_after_a_compaction_an_older_line_of_the_run_log_settles_nothing():
+    long = Entries().version().cursor()
+    short = b"".join(
+        encode({"seq": seq, **entry})
+        for seq, entry in enumerate(compacted(long.replayed().states), 5)
+    )
+    found = replay(short)
+    found.settle("a", 4, SLOT + STEP)
+    assert found.states["a"].decided == SLOT
 
 
 def test_a_line_of_the_run_log_settles_nothing_of_a_job_that_is_not_known():

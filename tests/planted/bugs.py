@@ -156,8 +156,8 @@ BUGS = (
     bug(
         "a slot that waits counts as settled",
         "decide",
-        "return Decision(max(before, decided), newest, tuple(records), stepped)",
-        "return Decision(newest, newest, tuple(records), stepped)",
+        "return Decision(max(before, decided), newest, tuple(records))",
+        "return Decision(newest, newest, tuple(records))",
     ),
     bug(
         "merged ranges of two grids keep one grid",
