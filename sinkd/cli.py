@@ -170,9 +170,7 @@ def plan(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     "-n",
     "number",
     type=click.IntRange(1, 10_000),
-    default=10,
-    show_default=True,
-    help="How many slots.",
+    help="How many slots. [default: the next of each job; 10 of jobs that are named]",
 )
 @click.option("--from", "start", metavar="TIME", help="Slots after this instant. [default: now]")
 @click.option("--tz", "zone", metavar="ZONE", help="Also show the local time of this zone.")

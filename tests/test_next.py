@@ -59,6 +59,27 @@ def test_the_next_slots_of_all_enabled_jobs_are_listed(shown):
 """)
 
 
+def test_without_a_number_each_enabled_job_shows_its_next_slot(settings, shown):
+    every_minute = JOBS.replace("interval_minutes: 5}", "interval_minutes: 1}")
+    settings.config.write_text(every_minute)
+    assert shown() == snapshot("""\
+2026-11-23 10:02:40 UTC                                    jobs.yaml, 4 jobs
+10:03   in       20 s   ping-billing    GET    https://billing.example.com/healthz
+10:05   in 2 min 20 s   refresh-cache   POST   https://api.example.com/v1/cache
+14:00   in 3 h 57 min   trading-bot     POST   https://agents.example.com/execute
+""")
+    assert [each["job"] for each in json.loads(shown(output_format="json"))] == [
+        "ping-billing",
+        "refresh-cache",
+        "trading-bot",
+    ]
+
+
+def test_ten_slots_of_the_jobs_named_are_listed(shown):
+    due = json.loads(shown("ping-billing", "trading-bot", output_format="json"))
+    assert [each["job"] for each in due] == ["ping-billing"] * 10
+
+
 def test_another_zone_has_a_column_of_its_own(shown):
     assert shown("ping-billing", number=2, zone="Asia/Kathmandu") == snapshot("""\
 2026-11-23 10:02:40 UTC, 15:47:40 Asia/Kathmandu           jobs.yaml, 4 jobs

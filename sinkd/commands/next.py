@@ -27,20 +27,25 @@ if TYPE_CHECKING:
 Due: TypeAlias = tuple[int, str]  # a slot and the name of its job
 
 _FIRST_LINE_CELLS: Final = 76
+_NUMBER: Final = 10
 
 
 def run_command(
     settings: "Settings",
     *,
     jobs: Sequence[str] = (),
-    number: int = 10,
+    number: int | None = None,
     start: str | None = None,
     zone: str | None = None,
     load: bool = False,
     output_format: str = "text",
     now: float | None = None,
 ) -> int:
-    """Print the next slots of the jobs named, or of all. `now` is the clock's if None."""
+    """Print the next slots of the jobs named, ten if no number is given.
+
+    Of all jobs the earliest `number`, or else each job's next: one that runs every minute does
+    not hide the others. `now` is the clock's if None.
+    """
     now = int(SystemClock().wall() if now is None else now)  # as the first line shows it
     spec = read_spec(settings)
     check_names(jobs, spec.jobs, settings.config.name)
@@ -48,7 +53,11 @@ def run_command(
     _check(zone, load=load, output_format=output_format)
     of_named = zone_of(named[0].schedule) if len(named) == 1 else "UTC"
     after = now if start is None else instants(start, now, of_named)[0]
-    due = list(islice(_upcoming(named or spec.jobs.values(), after), number))
+    if named or number is not None:
+        wanted = _NUMBER if number is None else number
+        due = list(islice(_upcoming(named or spec.jobs.values(), after), wanted))
+    else:
+        due = sorted(next(_slots(job, after)) for job in spec.jobs.values() if job.enabled)
     if output_format == "json":
         click.echo(to_json([_as_json(*each, spec, zone, now) for each in due], indent=2))
     else:
