@@ -1,4 +1,4 @@
-"""What becomes of a job's due slots: the decisions of T1 to T6, as a pure function.
+"""What becomes of a job's due slots: the rules T2 to T6, T8 and T10 as a pure function.
 
 `settle` is asked at each wake for each job that may have a due slot. It answers with the records
 to write, through which instant the job is settled then, and the slot that is to be sent.

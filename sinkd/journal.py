@@ -63,7 +63,6 @@ class Replay:
     alive_seq: int = 0
     alive_at: float | None = None
     draining: float | None = None
-    tzdata: str | None = None
     damaged: int = 0
     _settled_seq: dict[str, int] = field(default_factory=dict)
 
@@ -80,7 +79,7 @@ class Replay:
                     raise ConfigError(message)
             case "alive":
                 self.alive_seq, self.alive_at = entry["seq"], entry["at"]
-                self.draining, self.tzdata = entry["draining"], entry["tzdata"]
+                self.draining = entry["draining"]
                 for job, decided in entry["cursors"].items():
                     self.settle(job, entry["seq"], decided)
             case kind:

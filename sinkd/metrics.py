@@ -260,7 +260,10 @@ class Metrics:
 
 
 def newest_runs(data_dir: Path) -> list[Run]:
-    """Return the last run and the last success of each job, and others; of a sealed file by its summary."""
+    """Return runs, among them the last one and the last success of each job.
+
+    What was sealed is known by its summaries.
+    """
     newest: dict[str, Totals] = {}
     history = History(data_dir, beyond_summaries=True)
     for jobs in sealed.readable(history.summaries()):

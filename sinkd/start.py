@@ -193,9 +193,10 @@ async def serve(assembly: Assembly) -> None:
             await stack.enter_async_context(serving)
             structlog.get_logger("sinkd").info("listening", at=site.address)
         if options.heartbeat_url:
-            is_well = lambda: not daemon.store.log.blocked  # noqa: E731
-            beating = asyncio.create_task(beat(options.heartbeat_url, daemon.runner, is_well))
-            stack.callback(beating.cancel)
+            beating = beat(
+                options.heartbeat_url, daemon.runner, lambda: not daemon.store.log.blocked
+            )
+            stack.callback(asyncio.create_task(beating).cancel)
         await daemon.run(assembly.first, source=assembly.source, started=assembly.started())
 
 

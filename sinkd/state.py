@@ -97,7 +97,7 @@ def apply(state: JobState | None, entry: Entry) -> JobState:
 
 
 def settled(state: JobState, through: int) -> JobState:
-    """Return the state after a skipped slot or missed range that ends with the slot `through`."""
+    """Return the state once all slots through an instant are settled."""
     return replace(state, decided=through)
 
 

@@ -185,7 +185,6 @@ def test_the_newest_entry_says_through_when_a_job_is_settled():
 def test_the_last_sign_of_life_is_known():
     found = Entries().version().cursor().alive(9.5).alive(69.5, draining=60.25).replayed()
     assert (found.alive_seq, found.alive_at, found.draining) == (4, 69.5, 60.25)
-    assert found.tzdata == "2026f"
     assert Entries().alive(1, draining=1).alive(2).replayed().draining is None
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
 
 # Written so that this file does not hold what it forbids.
-INDEX_HOSTS = re.compile(rb"\bpy" rb"pi\.org|python" rb"hosted|deb\.deb" rb"ian|\bnpm" rb"js\.")
+INDEX_HOSTS = re.compile(rb"\bpy[p]i\.org|python[h]osted|deb\.[d]ebian|\bnpm[j]s\.")
 
 
 def pins(path):
