@@ -16,6 +16,7 @@ from sim.machine import Machine
 from sinkd import schemas
 from sinkd.audit import Answers, LastSign, audit
 from sinkd.commands import audit as command
+from sinkd.errors import UsageError
 from sinkd.instant import parse_rfc3339, rfc3339
 from sinkd.record import line
 from sinkd.revisions import revision_of
@@ -322,6 +323,11 @@ def test_where_older_segments_were_removed_the_log_begins(eventful_life, look):
     assert code == 0
     assert found["since"] == snapshot("2026-11-23T10:12:40Z")
     assert "older segments were removed" in " ".join(found["notes"])
+
+
+def test_a_time_to_come_is_no_begin_of_an_audit(eventful_life, look):
+    with pytest.raises(UsageError, match="is in the future"):
+        look(eventful_life, since="2030-01-01T00:00Z")
 
 
 def test_since_leaves_out_what_was_due_before(eventful_life, look):

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from sinkd.cli import sinkd
+from sinkd.errors import UsageError
 from sinkd.testing import simulate
 
 JOBS = """\
@@ -23,6 +24,8 @@ def export(tmp_path):
     def export(*options):
         command = ["--data-dir", str(tmp_path), "export", *options]
         result = CliRunner().invoke(sinkd, command, standalone_mode=False)
+        if isinstance(result.exception, UsageError):
+            raise result.exception
         return result.return_value, result.stdout_bytes, result.stderr
 
     return export
@@ -43,6 +46,11 @@ def test_since_and_until_choose_by_slot_the_end_left_out(export, tmp_path):
     lines = (tmp_path / "runs.jsonl").read_bytes().splitlines(keepends=True)
     code, data, _ = export("--since", "2026-11-23T09:30", "--until", "2026-11-23T10:00")
     assert (code, data) == (0, b"".join(lines[2:5]))
+
+
+def test_a_window_that_ends_before_it_begins_is_no_window(export):
+    with pytest.raises(UsageError, match="--until: 2026-11-23T09:30Z is not after --since"):
+        export("--since", "2026-11-23T10:00", "--until", "2026-11-23T09:30")
 
 
 def test_what_cannot_be_read_is_left_out_and_said(export, tmp_path):

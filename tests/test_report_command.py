@@ -303,7 +303,7 @@ def test_a_window_that_begins_in_the_future_is_no_window(report):
         report(since="2026-12-01T00:00")
     assert (str(refused.value), refused.value.exit_code) == snapshot(
         (
-            "--since: 2026-12-01 00:00 UTC is in the future, now it is 2026-11-23 10:02 UTC; `sinkd next` shows what comes",
+            "--since: 2026-12-01T00:00Z is in the future, now it is 2026-11-23T10:02Z; `sinkd next` shows what comes",
             2,
         )
     )
@@ -313,8 +313,25 @@ def test_a_window_that_ends_before_it_begins_is_no_window(report):
     with pytest.raises(UsageError) as refused:
         report(since="-1h", until="-2h")
     assert str(refused.value) == snapshot(
-        "--until: 2026-11-23 08:02 UTC is not after --since, which is 2026-11-23 09:02 UTC"
+        "--until: 2026-11-23T08:02Z is not after --since, which is 2026-11-23T09:02Z"
     )
+
+
+def test_a_window_before_the_first_record_is_not_called_an_empty_log(report):
+    write([run("ping-billing", NOW - 60)])
+    assert report(until="-1h").startswith("no runs recorded before 2026-11-23 09:02 UTC in ")
+
+
+def test_a_label_that_no_job_has_is_no_report(report):
+    write([run("ping-billing", NOW - 60)])
+    with pytest.raises(UsageError, match="has the label that `--label` names"):
+        report(labels=["team=nobody"], fail_under=90)
+
+
+def test_failures_are_named_by_their_slots_as_why_asks_for_them(report):
+    failed = {"outcome": "failure", "reason": "timeout", "status": None}
+    write([run("ping-billing", NOW - age, 70_000, **failed) for age in (540, 240)])
+    assert "timeout  09:53 to 09:58" in report()
 
 
 def test_a_window_that_ends_in_the_future_ends_now(report):

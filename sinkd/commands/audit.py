@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from sinkd import answers, schedule
 from sinkd.audit import Answers, Audit, LastSign, Slots, audit
 from sinkd.clock import SystemClock
-from sinkd.commands.jobs import instants
+from sinkd.commands.jobs import check_window, instants
 from sinkd.evidence import (
     begins_at,
     is_alive,
@@ -69,8 +69,9 @@ def run_command(
 ) -> int:
     """Print what was found; 1 when the log is not proven. `now` is the clock's if None."""
     now = SystemClock().wall() if now is None else now
-    begin = -math.inf if since is None else instants(since, now, "UTC")[0]
-    finding = _look(settings, begin, now)
+    begin = None if since is None else instants(since, now, "UTC")[0]
+    check_window(begin, None, now)
+    finding = _look(settings, -math.inf if begin is None else begin, now)
     if output_format == "json":
         click.echo(to_json(finding.as_json(), indent=2))
     else:

@@ -1,10 +1,11 @@
 """`sinkd export`: the run records of all files as one stream of lines, unchanged."""
 
+import math
 import sys
 from typing import TYPE_CHECKING
 
 from sinkd.clock import SystemClock
-from sinkd.commands.jobs import instants
+from sinkd.commands.jobs import check_window, instants
 from sinkd.history import History, overlaps
 from sinkd.terminal import warn_of_unreadable
 
@@ -23,6 +24,7 @@ def run_command(
     now = SystemClock().wall() if now is None else now
     first = None if since is None else instants(since, now, "UTC")[0]
     end = None if until is None else instants(until, now, "UTC")[-1]
+    check_window(first, end, math.inf)
     history = History(settings.data_dir)
     output = sys.stdout.buffer
     for line, run in history.entries("runs"):

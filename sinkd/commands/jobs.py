@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinkd import diagnostics, source
 from sinkd.errors import SinkdError, UsageError
+from sinkd.instant import minute_text
 from sinkd.spec import Spec
 from sinkd.terminal import escape
 from sinkd.when import parse_time
@@ -50,6 +51,22 @@ def _some(names: Collection[str]) -> str:
     shown = [f"`{escape(name)}`" for name in sorted(names)[:_SHOWN_NAMES]]
     more = len(names) - len(shown)
     return f": there is {', '.join(shown)}{f' and {more} more' if more else ''}" if shown else ""
+
+
+def check_window(since: float | None, until: float | None, now: float) -> None:
+    """Raise UsageError when no instant before `now` lies in [since, until)."""
+    if since is None:
+        return
+    begin = minute_text(int(since))
+    if since > now:
+        message = (
+            f"--since: {begin} is in the future, now it is {minute_text(int(now))}; "
+            "`sinkd next` shows what comes"
+        )
+        raise UsageError(message)
+    if until is not None and until <= since:
+        message = f"--until: {minute_text(int(until))} is not after --since, which is {begin}"
+        raise UsageError(message)
 
 
 def instants(text: str, now: float, zone: str) -> tuple[float, ...]:

@@ -12,11 +12,10 @@ from pydantic_core import to_json
 
 from sinkd import sealed, source
 from sinkd.clock import SystemClock
-from sinkd.commands.jobs import check_names, instants
+from sinkd.commands.jobs import check_names, check_window, instants
 from sinkd.commands.progress import with_progress
 from sinkd.commands.report_csv import csv
 from sinkd.commands.report_text import text
-from sinkd.commands.report_words import stamp
 from sinkd.errors import UsageError
 from sinkd.history import History
 from sinkd.instant import minute_text
@@ -79,32 +78,12 @@ def run_command(
         since=None if since is None else instants(since, now, zone)[0],
         until=None if until is None else instants(until, now, zone)[-1],
     )
-    _check_window(question, now)
+    check_window(question.since, question.until, now)
     pasts: dict[str, Past] = {}
     report = _read(history, known, question, now, pasts if output_format == "html" else None)
     _print(report, pasts, output_format, settings)
     warn_of_unreadable(history.unreadable)
     return _below(report.rows, fail_under)
-
-
-def _check_window(question: _Question, now: float) -> None:
-    """Raise UsageError when no instant lies in the window."""
-    since, until = question.since, question.until
-    if since is None:
-        return
-    if since > now:
-        message = (
-            f"--since: {_utc_text(since)} is in the future, now it is {_utc_text(now)}; "
-            "`sinkd next` shows what comes"
-        )
-        raise UsageError(message)
-    if until is not None and until <= since:
-        message = f"--until: {_utc_text(until)} is not after --since, which is {_utc_text(since)}"
-        raise UsageError(message)
-
-
-def _utc_text(instant: float) -> str:
-    return f"{stamp(instant)} UTC"
 
 
 def _print(
@@ -160,8 +139,12 @@ def _read(
     stands = standing(history.events(), now)
     lists = len(question.names) == 1 or question.outcome
     asked = {name: job for name, job in jobs.items() if question.wants(name, labels[name])}
+    table = rows(asked, summary, stands, now)
+    if question.labels and not table:
+        message = "no job in the jobs file or the run log has the label that `--label` names"
+        raise UsageError(message)
     return Report(
-        rows=rows(asked, summary, stands, now),
+        rows=table,
         runs=list(reversed(listed)) if lists else None,
         first=summary.first,
         stands=stands,

@@ -33,7 +33,8 @@ class _Line(NamedTuple):
 def span(report: Report) -> str:
     """Return the window that the report is of, and how many runs are in it."""
     if report.begins_at is None:
-        return "no runs recorded yet"
+        before = f"before {stamp(report.until)} UTC" if report.until < report.now else "yet"
+        return f"no runs recorded {before}"
     runs = sum(row.totals.runs for row in report.rows)
     first = " (first record)" if report.since is None else ""
     return (
@@ -117,9 +118,9 @@ def _troubles(report: Report, outcomes: set[str]) -> Iterator[_Line]:
 
 def _failure(line: _Line, now: float) -> Cells:
     name, (outcome, reason), trouble = escape(line.row.name), line.cause, line.trouble
-    first, last = _ended(trouble.first), _ended(trouble.last)
-    when = f"last {short(last, now, seconds=True)}"
-    if trouble.count > 1:
+    when = f"last {short(_ended(trouble.last), now, seconds=True)}"
+    if trouble.count > 1:  # by the slots, as `sinkd why` asks for them
+        first, last = _slot(trouble.first), _slot(trouble.last)
         when = f"{short(first, now)} to {short(last, now)}"
     what = outcome if outcome == "interrupted" else escape(reason)
     notes = [REASON_WORDS.get(reason, escape(trouble.last.get("error", "")))]
@@ -139,8 +140,7 @@ def _last_failure_seq(totals: Totals) -> int:
 
 def _not_run(line: _Line) -> Cells:
     trouble, reason = line.trouble, line.cause[1]
-    first = parse_rfc3339(trouble.first["scheduled_at"])
-    last = _last_slot(trouble.last)
+    first, last = _slot(trouble.first), _last_slot(trouble.last)
     words = REASON_WORDS.get(reason, escape(reason))
     return escape(line.row.name), str(trouble.count), words, _span(first, last, trouble.count)
 
@@ -165,7 +165,7 @@ def no_runs(report: Report) -> str:
 def run_cells(run: Run) -> Cells:
     """Return a line of a history: slot, job, outcome, answer, duration, details."""
     return (
-        stamp(parse_rfc3339(run["scheduled_at"])),
+        stamp(_slot(run)),
         escape(run["job"]),
         escape(run["outcome"]),
         _answer(run),
@@ -184,6 +184,10 @@ def _detail(run: Run) -> str:
         *(f"{name}: {value}" for name, value in run.get("response_headers", {}).items()),
     ]
     return escape(", ".join(filter(None, parts)))
+
+
+def _slot(run: Run) -> float:
+    return parse_rfc3339(run["scheduled_at"])
 
 
 def _last_slot(run: Run) -> float:
