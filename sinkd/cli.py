@@ -310,7 +310,7 @@ def run(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 @_command("sinkd trigger refresh-cache", "sinkd trigger refresh-cache --dry-run", posix=True)
 @click.argument("job")
 @click.option("--dry-run", is_flag=True, help="Only print the request, secrets masked.")
-@click.option("--no-wait", is_flag=True, help="Do not wait for the result.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the result, if a daemon runs.")
 @_output_format(type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
 def trigger(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401

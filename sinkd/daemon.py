@@ -9,6 +9,7 @@ after it decides everything anew under the cause `log_unwritable` (E1, E3, E5).
 import asyncio
 import contextlib
 import dataclasses
+import difflib
 import errno
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -406,7 +407,7 @@ class Daemon:
             job = self.spec.jobs.get(name)
             host = grammar.target(job.request.url).host if job else ""
             if job is None:
-                _refuse(answer, f"no job is named `{name}`")
+                _refuse(answer, self._no_job(name))
             elif name in taken:
                 _refuse(answer, "a manual run of it starts right now")
             elif flying := self.flights.of(name):
@@ -456,8 +457,7 @@ class Daemon:
 
     def _hold_job(self, name: str, pause: Pause) -> None:
         if name not in self.spec.jobs:
-            message = f"no job is named `{name}`"
-            raise RefusedError(message)
+            raise RefusedError(self._no_job(name))
         self._give_up_waiting(name)
         self.store.pause(name, pause)
         self.paused.add(name)
@@ -465,6 +465,10 @@ class Daemon:
         fields = {"job": name, "until": until, "reason": pause.reason, "by": pause.by}
         self.store.log.event("job_paused", **fields)
         self.log.info("job_paused", **fields)
+
+    def _no_job(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.spec.jobs, 1)
+        return f"no job is named `{name}`" + (f": did you mean `{near[0]}`?" if near else "")
 
     def _release_job(self, name: str, by: str) -> None:
         if name not in self.paused:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from sinkd import control
+from sinkd.commands.pause import pause_command
 from sinkd.control import ask, last_reply, serving
-from sinkd.errors import SinkdError
+from sinkd.errors import SinkdError, UsageError
+from sinkd.settings import Settings
 from sinkd.state import Pause
 
 
@@ -318,3 +320,15 @@ def test_without_a_daemon_asking_is_an_error_of_the_system(tmp_path, dead):
             left.bind(str(tmp_path / control.FILE))
     with pytest.raises((FileNotFoundError, ConnectionRefusedError)):
         asyncio.run(replies(tmp_path, {"do": "trigger", "job": "a"}))
+
+
+# --- the commands that ask -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("duration", "said"),
+    [("0m", "holds nothing"), ("25h", "at most 24h"), ("-5m", "is not a duration")],
+)
+def test_a_pause_of_no_time_or_of_too_much_is_wrong_usage(tmp_path, duration, said):
+    with pytest.raises(UsageError, match=said):
+        pause_command(Settings(data_dir=tmp_path), job="a", duration=duration, reason="a drill")

@@ -459,8 +459,10 @@ def test_a_manual_run_is_refused_while_a_run_of_the_job_is_in_flight(tmp_path):
         await life.daemon.trigger("poll")
         with pytest.raises(RefusedError, match="is in flight"):
             await life.daemon.trigger("poll")
-        with pytest.raises(RefusedError, match="no job is named `nope`"):
+        with pytest.raises(RefusedError, match=r"no job is named `nope`$"):
             await life.daemon.trigger("nope")
+        with pytest.raises(RefusedError, match=r"named `pol`: did you mean `poll`\?"):
+            await life.daemon.trigger("pol")
 
     story(tmp_path, jobs(), "2026-11-23T09:50Z", tell, answer=slow(5))
 

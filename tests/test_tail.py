@@ -306,6 +306,14 @@ def test_lines_that_cannot_be_read_are_counted_aloud(settings, tmp_path, capsys)
     assert capsys.readouterr().err == "sinkd: 2 lines of the run log cannot be read\n"
 
 
+def test_that_no_line_is_of_what_was_asked_for_is_said(settings, tmp_path, capsys):
+    append(tmp_path, run(1, "a", TEN))
+    assert run_command(settings, jobs=["aa"]) == 0
+    assert capsys.readouterr() == ("", "sinkd: no line of the log is of what was asked for\n")
+    assert run_command(settings, number=0, jobs=["aa"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_missing_directory_is_named(tmp_path):
     with pytest.raises(UsageError, match="--data-dir"):
         run_command(Settings(data_dir=tmp_path / "nowhere"))

@@ -78,7 +78,10 @@ def _seconds(duration: str) -> int:
     except ValueError as error:
         message = f"--for: {error}"
         raise UsageError(message) from None
-    if not 0 < seconds <= DAY:
+    if not seconds:
+        message = f"--for {duration} holds nothing; `sinkd resume` ends a pause"
+        raise UsageError(message)
+    if seconds > DAY:
         message = f"--for {duration}: at most 24h; to hold a job longer, commit `enabled: false`"
         raise UsageError(message)
     return seconds

@@ -116,6 +116,8 @@ def _print_last(history: History, number: int, printer: _Printer) -> list[int]:
     backwards = heapq.merge(*read, key=_seq, reverse=True)
     wanted = (entry for entry in backwards if printer.wanted.wants(entry[1]))
     last = list(islice(wanted, number))[::-1]
+    if number and not last and printer.wanted:
+        click.echo("sinkd: no line of the log is of what was asked for", err=True)
     newest = [_seq(first[0]) if first else 0 for first in firsts]
     if printer.teller:
         _learn(history, _seq(last[0]) if last else max(newest) + 1, printer.teller)
