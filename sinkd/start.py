@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets as randomness
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,6 @@ from sinkd.clock import SystemClock
 from sinkd.daemon import Daemon
 from sinkd.errors import ConfigError, LogUnusableError, SinkdError
 from sinkd.heartbeat import beat
-from sinkd.instant import minute_text
 from sinkd.lines import Lines
 from sinkd.network import Policy
 from sinkd.notices import Edges
@@ -35,6 +33,7 @@ from sinkd.secrets import Secrets, default_secrets_dirs
 from sinkd.spec import Spec
 from sinkd.storage import Storage
 from sinkd.store import Store
+from sinkd.supervision import Supervision
 from sinkd.systemd import Notifier
 from sinkd.watch import FileWatch
 
@@ -180,7 +179,7 @@ async def run(options: Options, redactor: Redactor) -> None:
 async def serve(assembly: Assembly) -> None:
     """Run an assembled daemon, under signals, supervisor and control socket, until it stops."""
     daemon, options, site = assembly.daemon, assembly.options, assembly.site
-    supervision = _Supervision(daemon, Notifier.from_environment(), site)
+    supervision = Supervision(daemon, Notifier.from_environment(), site)
     supervision.listen()
     daemon.passed = supervision.passed
     async with AsyncExitStack() as stack:
@@ -298,63 +297,3 @@ def _permits(options: Options, site: "Site | None") -> Permits:
         log = structlog.get_logger("sinkd")
         log.warning("max_in_flight_lowered", to=limit, why="RLIMIT_NOFILE")
     return Permits(limit, options.max_in_flight_per_host)
-
-
-class _Supervision:
-    """Hands on what signals ask for, and tells systemd and the site how the daemon is."""
-
-    def __init__(self, daemon: Daemon, notifier: Notifier, site: "Site | None" = None) -> None:
-        self._daemon = daemon
-        self._site = site
-        self._notifier = notifier
-        self._told = ""
-        self._reloads: set[asyncio.Task[None]] = set()
-
-    def listen(self) -> None:
-        """SIGTERM and SIGINT drain; SIGHUP reloads, but stops what began at a terminal (C1)."""
-        loop = asyncio.get_running_loop()
-        at_terminal = sys.stdin is not None and sys.stdin.isatty()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, number.name)
-        if at_terminal:
-            loop.add_signal_handler(signal.SIGHUP, self._stop, "SIGHUP")
-        else:
-            loop.add_signal_handler(signal.SIGHUP, self._ask_for_reload)
-
-    def passed(self) -> None:
-        """Say after each pass of the loop that it is alive, and what comes next."""
-        if self._site:
-            self._site.passed()
-        status = _status(self._daemon)
-        if not self._told:
-            self._notifier.ready(status)
-            log = structlog.get_logger("sinkd")
-            log.info("running", status=status, see="sinkd tail -f")
-        elif status != self._told:
-            self._notifier.status(status)
-        self._told = status
-        self._notifier.watchdog()
-
-    def _stop(self, reason: str) -> None:
-        self._notifier.stopping()
-        self._daemon.stop(reason)
-
-    def _ask_for_reload(self) -> None:
-        reload = asyncio.get_running_loop().create_task(self._reload())
-        self._reloads.add(reload)
-        reload.add_done_callback(self._reloads.discard)
-
-    async def _reload(self) -> None:
-        self._notifier.reloading(int(self._daemon.clock.monotonic() * 1_000_000))
-        await self._daemon.reloader.look(self._daemon)
-        self._notifier.ready(self._told)
-
-
-def _status(daemon: Daemon) -> str:
-    """Return a line such as `41 jobs, next refresh-cache at 10:05 UTC`."""
-    jobs = sum(job.enabled for job in daemon.spec.jobs.values())
-    text = f"{jobs} job{'' if jobs == 1 else 's'}"
-    if upcoming := daemon.upcoming:
-        slot, name = upcoming
-        text += f", next {name} at {minute_text(slot)[11:16]} UTC"
-    return text
