@@ -76,6 +76,7 @@ def _answer(url: str, token: str | None) -> bytes:
         raise UsageError(message) from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
+        reason = (getattr(reason, "strerror", None) or str(reason)).lower()
         message = f"{url} does not answer: {escape(reason or type(error).__name__)}"
         raise UsageError(message) from None
     return data

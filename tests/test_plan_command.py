@@ -212,7 +212,16 @@ def test_a_commit_comes_before_a_file_of_the_same_name(plan, repository, monkeyp
     assert "No changes." in plan(repository, base="./main")
 
 
-@pytest.mark.parametrize("base", ["no-such", "--since=1", "", "HEAD:jobs.yaml", "\x1b[2J"])
+def test_a_file_that_moved_is_compared_with_its_old_place(plan, repository):
+    (repository.path / "new").mkdir()
+    (repository.path / "jobs.yaml").rename(repository.path / "new/jobs.yaml")
+    shown = plan(repository.path / "new", base="main:jobs.yaml", output_format="json")
+    assert listed(shown) == CHANGES
+    with pytest.raises(UsageError, match=r"^git cannot read main:$"):
+        plan(repository.path / "new", base="main:")
+
+
+@pytest.mark.parametrize("base", ["no-such", "--since=1", "", "HEAD:no.yaml", "\x1b[2J"])
 def test_what_is_neither_commit_nor_file_nor_url_is_named(plan, repository, base):
     with pytest.raises(UsageError, match=r"` is no commit here, no file and no URL$") as refused:
         plan(repository, base=base)
@@ -221,14 +230,18 @@ def test_what_is_neither_commit_nor_file_nor_url_is_named(plan, repository, base
 
 def test_a_repository_without_a_default_branch_says_so(plan, repository):
     repository.git("branch", "-q", "-D", "main")
+    with pytest.raises(UsageError, match="there is no branch `main` or `master`: name another"):
+        plan(repository)
+    repository.git("remote", "add", "origin", "no-such-place")
     with pytest.raises(UsageError, match="the default branch is not in this clone"):
         plan(repository)
 
 
-def test_git_that_is_not_there_is_named(plan, repository, monkeypatch):
+@pytest.mark.parametrize("base", [None, "main"])
+def test_git_that_is_not_there_is_named(plan, repository, monkeypatch, base):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UsageError, match="git is not installed, or cannot read"):
-        plan(repository)
+        plan(repository, base=base)
 
 
 def test_with_exit_code_a_change_is_1_and_none_is_0(plan, repository):
@@ -358,7 +371,9 @@ def test_an_answer_of_another_kind_is_named(plan, folder, daemon, recorded, sent
 
 
 def test_a_daemon_that_does_not_answer_is_named(plan, folder):
-    with pytest.raises(UsageError, match=r"http://127.0.0.1:1/api/v1/config does not answer: .*"):
+    with pytest.raises(
+        UsageError, match=r"http://127.0.0.1:1/api/v1/config does not answer: connection refused$"
+    ):
         plan(folder, base="http://127.0.0.1:1")
 
 

@@ -68,11 +68,15 @@ def compared_with(what: str | None, path: Path, token_file: Path | None) -> Side
         return _merge_base(root, path)
     if root and (commit := _commit(root, what)):
         return _committed(root, f"{what} ({commit[:7]})", commit, path)
+    if root and ":" in what and (blob := _object(root, what)):  # as `main:old/jobs.yaml`
+        return Side(what, what, _blob(root, blob, what), blob[:7])
     other = Path(what)
     if other.is_file():
         data = source.read(other)
         return Side(what, what, data, _revision(data))
     message = f"`{escape(what)}` is no commit here, no file and no URL"
+    if root:
+        _check_git(root)
     if root and _is_shallow(root):
         message += f"; this clone is shallow: {_UNSHALLOW}"
     raise UsageError(message)
@@ -106,8 +110,9 @@ def _default_branch(root: Path) -> str:
     for branch in (told, *_BRANCHES):
         if branch and _commit(root, branch):
             return branch
-    if _ask(root, "rev-parse", "--git-dir") is None:
-        message = f"git is not installed, or cannot read {root}: name a file with `--base`"
+    _check_git(root)
+    if not _ask_text(root, "remote"):
+        message = "there is no branch `main` or `master`: name another base with `--base`"
     else:
         message = (
             "the default branch is not in this clone: run "
@@ -118,6 +123,12 @@ def _default_branch(root: Path) -> str:
     raise UsageError(message)
 
 
+def _check_git(root: Path) -> None:
+    if _ask(root, "rev-parse", "--git-dir") is None:
+        message = f"git is not installed, or cannot read {root}: name a file with `--base`"
+        raise UsageError(message)
+
+
 def _committed(root: Path, name: str, commit: str, path: Path) -> Side:
     """Return the jobs file as a commit has it."""
     inside = path.resolve().relative_to(root).as_posix()
@@ -125,17 +136,26 @@ def _committed(root: Path, name: str, commit: str, path: Path) -> Side:
     blob = _ask_text(root, "rev-parse", "--verify", "--quiet", f"{commit}:{inside}")
     if blob is None:
         return Side(f"{name}, which has no {inside}", f"{version}:{inside}", _NO_JOBS, version)
+    where = f"{version}:{inside}"
+    return Side(name, where, _blob(root, blob, where), version)
+
+
+def _blob(root: Path, blob: str, where: str) -> bytes:
     data = _ask(root, "cat-file", "blob", blob)
     if data is None:
-        message = f"git cannot read {inside} of commit {version}"
+        message = f"git cannot read {where}"
         raise UsageError(message)
-    return Side(name, f"{version}:{inside}", data, version)
+    return data
 
 
 def _commit(root: Path, name: str) -> str | None:
-    """Return the id of a commit; a name that begins with a dash is no option."""
+    return _object(root, f"{name}^{{commit}}")
+
+
+def _object(root: Path, name: str) -> str | None:
+    """Return the id of what git knows by a name; one that begins with a dash is no option."""
     options = ("--verify", "--quiet", "--end-of-options")
-    return _ask_text(root, "rev-parse", *options, f"{name}^{{commit}}")
+    return _ask_text(root, "rev-parse", *options, name)
 
 
 def _is_shallow(root: Path) -> bool:
