@@ -34,8 +34,8 @@ _DAMAGE: Final = (EOFError, OSError, zlib.error)  # what a cut or broken segment
 class History:
     """The run log of one data directory, as it is when a reading begins.
 
-    `unreadable` counts what was skipped by all readings so far: a line, or the rest of a damaged
-    file. `beyond_summaries` leaves out what a summary holds. Raises UsageError when the directory
+    `unreadable` counts what was skipped by all readings so far: a line, or the rest of one of the
+    `damaged` files. `beyond_summaries` leaves out what a summary holds. Raises UsageError when the directory
     or one of its files cannot be opened.
     """
 
@@ -43,6 +43,7 @@ class History:
         self.data_dir = data_dir
         self._beyond_summaries = beyond_summaries
         self.unreadable = 0
+        self.damaged: set[str] = set()
         self._read: set[str] = set()
         self._names()
 
@@ -95,7 +96,21 @@ class History:
             try:
                 yield from read(file)
             except _DAMAGE:
-                self.unreadable += 1
+                self.note_damage(file.name)
+
+    def note_damage(self, path: str | Path) -> None:
+        """Remember that a file could not be read to its end."""
+        self.unreadable += 1
+        self.damaged.add(Path(path).name)
+
+    @property
+    def losses(self) -> str:
+        """What was skipped, in words; nothing if nothing was (R7)."""
+        if not self.unreadable:
+            return ""
+        count = "1 line" if self.unreadable == 1 else f"{self.unreadable:,} lines"
+        named = f"; damaged: {', '.join(sorted(self.damaged))}" if self.damaged else ""
+        return f"{count} of the run log cannot be read{named}"
 
     def expired(self) -> list[Path]:
         """Return the summaries of run segments that are gone, and were not read before (L7)."""

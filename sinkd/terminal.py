@@ -80,11 +80,10 @@ def show(lines: Iterable[str], *, color: bool) -> None:
         click.echo(line.encode(encoding, "replace").decode(encoding), color=color)
 
 
-def warn_of_unreadable(lines: int) -> None:
-    """Say on standard error how many lines of the run log were skipped (R7)."""
-    if lines:
-        count = "1 line" if lines == 1 else f"{lines} lines"
-        click.echo(f"sinkd: {count} of the run log cannot be read", err=True)
+def warn(text: str) -> None:
+    """Say on standard error what to know beside the output, if there is anything."""
+    if text:
+        click.echo(f"sinkd: {text}", err=True)
 
 
 def _escape_character(char: str) -> str:

@@ -158,7 +158,9 @@ def test_a_damaged_segment_gives_what_it_can_and_counts(tmp_path, write, backwar
     read = seqs(found.runs_backwards() if backwards else found.runs())
     assert 1 in read
     assert 500 in read
-    assert found.unreadable == 2
+    assert found.losses == (
+        "2 lines of the run log cannot be read; damaged: runs-1.jsonl.gz, runs-2.jsonl.gz"
+    )
 
 
 def test_runs_can_be_limited_to_slots_from_one_instant_to_before_another(tmp_path, write):

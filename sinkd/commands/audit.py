@@ -163,8 +163,8 @@ def _result_notes(result: Audit, lines: Answers, found: Timeline) -> Iterator[st
 
 
 def _damage_notes(history: History, replay: Replay | None) -> Iterator[str]:
-    if history.unreadable:
-        yield f"{_amount(history.unreadable, 'line')} of the run log cannot be read"
+    if history.losses:
+        yield history.losses
     if replay and replay.damaged:
         yield f"{_amount(replay.damaged, 'line')} of the journal cannot be read"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sinkd.clock import SystemClock
 from sinkd.commands.jobs import check_window, instants
 from sinkd.history import History, overlaps
-from sinkd.terminal import warn_of_unreadable
+from sinkd.terminal import warn
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -31,5 +31,5 @@ def run_command(
         if overlaps(run, first, end):
             output.write(line if line.endswith(b"\n") else line + b"\n")
     output.flush()
-    warn_of_unreadable(history.unreadable)
+    warn(history.losses)
     return 0

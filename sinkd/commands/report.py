@@ -25,7 +25,7 @@ from sinkd.report import Report, Row, Summary, Totals, has_labels, parse_labels,
 from sinkd.revisions import read_accepted
 from sinkd.spec import Daily, Job
 from sinkd.standing import standing
-from sinkd.terminal import columns, escape, show, warn_of_unreadable
+from sinkd.terminal import columns, escape, show, warn
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -82,7 +82,7 @@ def run_command(
     pasts: dict[str, Past] = {}
     report = _read(history, known, question, now, pasts if output_format == "html" else None)
     _print(report, pasts, output_format, settings)
-    warn_of_unreadable(history.unreadable)
+    warn(history.losses)
     return _below(report.rows, fail_under)
 
 
@@ -187,7 +187,7 @@ def _parts(history: History) -> Iterator[tuple[float, float, Mapping[str, Totals
             if part := sealed.decode(path.read_bytes()):
                 yield part
         except (OSError, ValueError):
-            history.unreadable += 1
+            history.note_damage(path)
 
 
 def _say_left_out(first: float, last: float) -> None:

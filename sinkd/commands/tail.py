@@ -16,7 +16,7 @@ from sinkd.history import History, Stem, forwards, is_event, is_run, parse
 from sinkd.instant import rfc3339
 from sinkd.report import parse_labels
 from sinkd.tail import Filter, Follower, Record
-from sinkd.terminal import escape, show, warn_of_unreadable
+from sinkd.terminal import escape, show, warn
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -84,7 +84,7 @@ def run_command(
             if follow
         ]
         newest = _print_last(history, number, printer)
-        warn_of_unreadable(history.unreadable)
+        warn(history.losses)
         while followers:
             fresh = [
                 (line, record)
