@@ -16,7 +16,7 @@ The flow, from the file a person edits to the answer a person reads:
      runner.run                  one HTTP request, one deadline; never raises for what a server does
         v
      record.Run                  one per slot or missed range, whatever happened
-        | store.append           one JSON line, one write, then the journal's close
+        | store.finish           one JSON line, one write, then the journal's close
         v
      runs.jsonl
         | report.summarise       (pure) records -> totals -> text, JSON, page

@@ -537,7 +537,7 @@ def demo(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with the code of `errors` and product.md."""
+    """Run the command line and exit with the code of `errors`."""
     _open_missing_streams()
     try:
         code = sinkd.main(prog_name="sinkd", standalone_mode=False)

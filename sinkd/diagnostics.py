@@ -242,7 +242,7 @@ def as_concise(path: str, diagnostics: Iterable[Diagnostic]) -> str:
 
 
 def as_json(files: Mapping[str, Iterable[Diagnostic]]) -> dict[str, Any]:
-    """Return the diagnostics of each file as product.md declares them."""
+    """Return the diagnostics of each file as `validate.schema.json` declares them."""
     found = [(path, diagnostic) for path, listed in files.items() for diagnostic in listed]
     return {
         "files": list(files),

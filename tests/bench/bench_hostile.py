@@ -1,6 +1,6 @@
 """What misbehaving servers cost: how long past its deadline a run ends, how much others wait.
 
-The bounds are those of security-and-tests.md 4.5; `make bench` prints the figures.
+`make bench` prints the figures.
 """
 
 import asyncio

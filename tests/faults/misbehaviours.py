@@ -1,4 +1,4 @@
-"""The 40 misbehaviours of security-and-tests.md 4.5 by their numbers there, each as a `Target`.
+"""The 40 misbehaviours of servers, each as a `Target`; `records` says what becomes of each.
 
 A misbehaviour is a function that opens a target as a context manager. The text `CANARY` is the
 secret that every request carries, and the servers quote it where they can.

@@ -1,6 +1,6 @@
-"""What a run is recorded as when its server misbehaves in one of the 40 ways of 4.5.
+"""What a run is recorded as when its server misbehaves in one of 40 ways.
 
-Where the design leaves a reason open, it is the one that tells the person on call where to look:
+Where the reason could be another, it is the one that tells the person on call where to look:
 
 | misbehaviour | recorded as | because |
 | --- | --- | --- |

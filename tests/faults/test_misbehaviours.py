@@ -42,7 +42,7 @@ def measured(target, seconds):
         tracemalloc.stop()
 
 
-def test_every_misbehaviour_of_the_design_is_here():
+def test_every_misbehaviour_has_its_record():
     assert list(EXPECTED) == list(MISBEHAVIOURS)
     numbers = [int(name.split()[0]) for name in EXPECTED]
     assert [number for number, _ in itertools.groupby(numbers)] == list(range(1, 41))
