@@ -53,11 +53,6 @@ class Refusal:
     diagnostics: tuple[Diagnostic, ...] = ()
     data: bytes = b""
 
-    @property
-    def total(self) -> int:
-        """How many problems there are."""
-        return len(self.problems)
-
 
 class Reloader:
     """Follows the jobs file; `running` is the revision in use, `refused` what shows as refused."""
@@ -197,7 +192,7 @@ def begin_with(found: Candidate | Refusal, last: Candidate | None) -> tuple[Cand
         return found, "file"
     if last is None:
         message = f"nothing is scheduled: {found.problems[0]['message']}"
-        if found.total > 1:
-            message += f" (and {found.total - 1} more)"
+        if more := len(found.problems) - 1:
+            message += f" (and {more} more)"
         raise ConfigError(message)
     return last, "last_good"
