@@ -229,7 +229,11 @@ def _down(scene: Scene, run: Run) -> Iterator[str]:
 
 
 def _draining(scene: Scene, run: Run) -> Iterator[str]:
-    yield "sinkd was stopping, and then starts nothing new."
+    stopped = scene.last(run["seq"], "stopped")
+    if stopped and parse_rfc3339(stopped["at"]) < scene.slot:  # its line began with the drain
+        yield "sinkd was down."
+    else:
+        yield "sinkd was stopping, and then starts nothing new."
     yield from _end_of_life(scene, scene.last(run["seq"], "started"))
 
 

@@ -59,6 +59,15 @@ def _global_options(*, environment: bool) -> Callable[[Function], Function]:
     return add
 
 
+class _Number(click.FloatRange):
+    """A range of numbers: `nan` is none, though it is below no limit."""
+
+    def convert(self, value: Any, *where: Any) -> Any:  # noqa: ANN401
+        """Return the number."""
+        number = super().convert(value, *where)
+        return number if number == number else self.fail(f"{value!r} is not a number", *where)  # noqa: PLR0124
+
+
 class _TakesAges(click.Command):
     """A command with an argument TIME, which may be an age: `-2h` is no option."""
 
@@ -251,7 +260,7 @@ def next_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 )
 @click.option(
     "--drain-seconds",
-    type=click.FloatRange(0),
+    type=_Number(0),
     default=8,
     show_default=True,
     help="How long a stop waits for runs in flight.",
@@ -423,7 +432,7 @@ def audit(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 @_output_format(type=click.Choice(["text", "json", "markdown", "csv", "html"]), default="text")
 @click.option(
     "--fail-under",
-    type=click.FloatRange(0, 100),
+    type=_Number(0, 100),
     metavar="PCT",
     help="Exit 1 if a job answered fewer of its due slots with success.",
 )

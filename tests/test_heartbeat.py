@@ -2,8 +2,11 @@
 
 import asyncio
 
+from click.testing import CliRunner
 from structlog.testing import capture_logs
 
+from sinkd.cli import sinkd
+from sinkd.errors import UsageError
 from sinkd.heartbeat import beat
 from sinkd.runner import Answer
 from sinkd.testing import run_virtual
@@ -51,3 +54,9 @@ def test_a_ping_that_fails_is_said_and_tried_again():
     pings = Pings("failure", "success")
     assert beaten(pings, lambda: True, 2) == ["heartbeat_failed"]
     assert pings.at == [0, 60]
+
+
+def test_a_url_that_is_none_is_wrong_usage():
+    refused = CliRunner().invoke(sinkd, ["run", "--heartbeat-url", "nonsense"])
+    assert isinstance(refused.exception, UsageError)
+    assert str(refused.exception).startswith("--heartbeat-url: ")

@@ -5,10 +5,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from inline_snapshot import snapshot
 from pydantic_core import to_json
 from reports import DAY_AGO, JOBS, NOW, day, event, failed, not_run, run, write
 
+from sinkd.cli import sinkd
 from sinkd.commands.report import run_command
 from sinkd.errors import UsageError
 from sinkd.instant import rfc3339
@@ -224,6 +226,11 @@ def test_labels_select_jobs(report):
     found = json.loads(report(labels=["team=shop"], output_format="json"))
     assert [job["job"] for job in found["jobs"]] == ["refresh-cache", "old-sync"]
     assert "runs" not in found
+
+
+def test_a_share_that_is_no_number_is_wrong_usage():
+    refused = CliRunner().invoke(sinkd, ["report", "--fail-under", "nan"])
+    assert (refused.exit_code, "'nan' is not a number" in refused.output) == (2, True)
 
 
 def test_a_job_below_fail_under_ends_with_1(report, capsys):

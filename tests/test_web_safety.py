@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from test_web import Site
 
 from sinkd.errors import UsageError
+from sinkd.redaction import Redactor
 from sinkd.web import server
 from sinkd.web.guard import Access, host_name
 from sinkd.web.server import Address, address_text, listen, parse_address, serving
@@ -140,8 +141,9 @@ def test_a_token_file_holds_one_token(tmp_path, text):
     (tmp_path / "token").write_text(text)
     with pytest.raises(UsageError, match="must hold one token"):
         prepare("127.0.0.1:0", token_file=tmp_path / "token")
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot read") as refused:
         prepare("127.0.0.1:0", token_file=tmp_path / "none")
+    assert Redactor().redact(str(refused.value)) == str(refused.value)
 
 
 def test_a_taken_port_is_said_and_a_dead_socket_is_replaced(tmp_path):

@@ -416,6 +416,9 @@ Whether the request arrived is not known, and it is never sent again: ask the se
 """,
         )
     )
+    assert why("poll", "09:45")[1].startswith(
+        "sinkd was down.\nIt was stopped (SIGTERM) at 09:00:07"
+    )
 
 
 def test_a_slot_while_sinkd_stood_still(why, tmp_path):

@@ -10,6 +10,7 @@ import structlog
 from structlog.typing import EventDict
 
 from sinkd.errors import UsageError
+from sinkd.grammar import url_flaw
 from sinkd.network import Policy
 from sinkd.proxy import parse
 from sinkd.redaction import RedactedStream, Redactor
@@ -35,6 +36,7 @@ def run_command(
     secrets_dir: tuple[Path, ...],
     keep_days: int,
     keep_bytes: str,
+    heartbeat_url: str | None,
     **options: Any,  # noqa: ANN401
 ) -> int:
     """Run until a signal; the process ends here with its exit code."""
@@ -45,6 +47,9 @@ def run_command(
             " are then the proxy's choice; let the proxy refuse private ones"
         )
         raise UsageError(message)
+    if heartbeat_url and (flaw := url_flaw(heartbeat_url)):
+        message = f"--heartbeat-url: {flaw.message}: {flaw.label}"
+        raise UsageError(message)
     redactor = configure_log(log_format, colors=settings.use_color(sys.stderr))
     run_and_exit(
         Options(
@@ -54,6 +59,7 @@ def run_command(
             proxy=parse(proxy) if proxy else None,
             secrets_dirs=secrets_dir,
             keep=Keep(keep_days, None if keep_bytes == "off" else parse_bytes(keep_bytes)),
+            heartbeat_url=heartbeat_url,
             **options,
         ),
         redactor,

@@ -105,12 +105,12 @@ def _read_token(path: Path) -> str:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
-        message = f"--auth-token-file: cannot read `{path}` ({why.lower()})"
+        message = f"cannot read `{path}` ({why.lower()}), which `--auth-token-file` names"
         raise UsageError(message) from None
     if not token or len(token) > _TOKEN_LIMIT or not token.isprintable() or " " in token:
         message = (
-            f"--auth-token-file: `{path}` must hold one token, a line without blanks of at most "
-            f"{_TOKEN_LIMIT} characters: make one with `openssl rand -hex 32`"
+            f"`{path}` must hold one token, a line without blanks of at most {_TOKEN_LIMIT} "
+            "characters: make one with `openssl rand -hex 32`"
         )
         raise UsageError(message)
     return token
