@@ -309,7 +309,8 @@ def next_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 def run(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     """Run the jobs: the daemon, in the foreground.
 
-    SIGTERM or Ctrl-C drains: nothing new starts, runs in flight may end. SIGHUP reloads.
+    SIGTERM or Ctrl-C drains: nothing new starts, runs in flight may end. SIGHUP reloads, but
+    drains what was started at a terminal.
     """
     from sinkd.commands.run import run_command
 

@@ -738,6 +738,18 @@ It was sent at 01:30 UTC, 0 ms late, and the server answered 200 after 0.00 s.\
     )
 
 
+def test_the_times_of_a_removed_job_are_read_in_the_zone_that_it_had(why, tmp_path):
+    async def tell(world, life):
+        await asyncio.sleep(7200)
+        world.config.write(jobs())
+        await asyncio.sleep(60)
+        return life
+
+    live(tmp_path, PARIS, "2026-11-23T07:30:00Z", tell)
+    assert why("paris", "2026-11-23T09:00")[0] == "ran"
+    assert why("paris", "2026-11-23T11:00")[0] == "unknown_job"
+
+
 def test_a_time_that_comes_twice_in_autumn_has_two_answers(why, tmp_path):
     live(tmp_path, PARIS, "2026-10-24T23:00:00Z", four_hours)
     assert why("paris", "2026-10-25T02:30", "2026-10-25T12:00:00Z") == snapshot(
@@ -815,7 +827,7 @@ def test_a_line_that_the_log_lacks_is_said_to_be_lost(why, tmp_path):
         (
             "missed",
             """\
-It was due, and the log lacks its line: a line was lost or removed.
+It was due, and the log lacks its line, which was lost or removed: whether it ran is not known.
 `sinkd audit` shows all that the log lacks.\
 """,
         )

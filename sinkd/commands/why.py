@@ -14,10 +14,10 @@ from sinkd.commands.jobs import check_names, instants
 from sinkd.errors import UsageError
 from sinkd.evidence import Evidence, is_alive
 from sinkd.history import History
-from sinkd.instant import MINUTE, rfc3339
+from sinkd.instant import MINUTE, parse_rfc3339, rfc3339
 from sinkd.record import Event
 from sinkd.schedule import zone_of
-from sinkd.spec import Spec
+from sinkd.spec import Job, Spec
 from sinkd.terminal import escape, show
 from sinkd.why import Answer, explain, slot_text
 
@@ -37,9 +37,8 @@ def run_command(
     now = SystemClock().wall() if now is None else now
     history = History(settings.data_dir)
     evidence = Evidence(history, now, alive=is_alive(settings.data_dir))
-    newest = evidence.spec(now)
-    _check_name(settings, job, history, newest, evidence.events)
-    known_job = newest.jobs.get(job) if newest else None
+    _check_name(settings, job, history, evidence.spec(now), evidence.events)
+    known_job = _as_last_declared(job, evidence, now)
     zone = zone_of(known_job.schedule) if known_job else "UTC"
     slots = [int(instant // MINUTE) * MINUTE for instant in instants(time, now, zone)]
     known = evidence.known(job, slots)
@@ -68,6 +67,19 @@ def _check_name(
         pass
     names.update(run["job"] for run in history.runs())
     check_names([job], names, "the run log or the jobs file")
+
+
+def _as_last_declared(name: str, evidence: Evidence, now: float) -> Job | None:
+    """Return the job as the configuration in use has it, a removed one as the last that had it."""
+    removals = (
+        parse_rfc3339(event["at"])
+        for event in reversed(evidence.events)
+        if event["event"] == "config_accepted" and name in event["removed"]
+    )
+    for at in (now, next(removals, 0)):  # at its own instant the one before is still in force
+        if (spec := evidence.spec(at)) and name in spec.jobs:
+            return spec.jobs[name]
+    return None
 
 
 def _as_json(job: str, answers: Sequence[Answer]) -> Why:
