@@ -270,8 +270,7 @@ def _due(known: Known, scene: Scene, accepted: Accepted) -> Reason:
         return "in_flight", list(_in_flight(known, scene, job))
     if known.settled is not None and scene.slot <= known.settled:
         return "missed", [
-            "It was due, and the log lacks its line, which was lost or removed: whether it ran is "
-            "not known.",
+            "It was due, but its line was lost or removed: whether it ran is not known.",
             "`sinkd audit` shows all that the log lacks.",
         ]
     if known.alive:

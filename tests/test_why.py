@@ -827,7 +827,7 @@ def test_a_line_that_the_log_lacks_is_said_to_be_lost(why, tmp_path):
         (
             "missed",
             """\
-It was due, and the log lacks its line, which was lost or removed: whether it ran is not known.
+It was due, but its line was lost or removed: whether it ran is not known.
 `sinkd audit` shows all that the log lacks.\
 """,
         )
