@@ -346,7 +346,7 @@ def _key(document: Document, mapping: dict[str, Any], owner: int, node: int) -> 
     """Check a key and return it, or `_LOST`; of duplicates the first stays in the data."""
     value = document.values[node]
     if type(value) is not str:
-        _refuse_key(document, node)
+        _refuse_key(document, owner, node)
     elif value == "<<" and document.is_plain(node):
         _refuse(document, "a merge key", node)
     elif value in mapping:
@@ -356,11 +356,13 @@ def _key(document: Document, mapping: dict[str, Any], owner: int, node: int) -> 
     return _LOST
 
 
-def _refuse_key(document: Document, node: int) -> None:
+def _refuse_key(document: Document, owner: int, node: int) -> None:
     span = document.node_span(node)
     if isinstance(document.values[node], dict | list):
         is_template = document.text.startswith("{{", document.starts[node] - 1)
         label = "fill in the template, or quote it" if is_template else "not a mapping or list"
+        if is_template:
+            document.spoiled.append(owner)
         document.report(Diagnostic("SNK108", "a key must be text", span, label))
         return
     raw, start = document.raw(node), document.starts[node]

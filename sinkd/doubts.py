@@ -212,7 +212,8 @@ def _check_content_type(
     known = types or any(name.lower() == "content-type" for name in inherited)
     if isinstance(body, str) and not known:
         message = "a text body is sent without a `Content-Type`"
-        label = "add one under `headers:`, as `text/plain`"
+        kind = "application/json" if body.lstrip()[:1] in {"{", "["} else "text/plain"
+        label = f"add one under `headers:`, as `{kind}`"
         findings.add("SNK308", (*location, "body"), message, label, key=True)
 
 

@@ -109,6 +109,10 @@ class Findings:
         """Return where a value stands."""
         return self.document.node_span(self._node(location, key=key))
 
+    def is_wrong(self, key: Location) -> bool:
+        """Say whether an error was found at a key."""
+        return self.span(key, key=True)[:2] in self._wrong
+
     def raw(self, location: Location) -> str:
         """Return a value as it is written."""
         return self.document.raw(self._node(location, key=False))

@@ -5,6 +5,7 @@ reason why there is none.
 """
 
 import difflib
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -53,6 +54,7 @@ _REFERENCE: Final = "write `${env:NAME}` where the value belongs"
 _NO_REDIRECTS: Final = "redirects are never followed"
 _TIME: Final = 'write a time of day, as `at: "09:00"`'
 _AUTHORIZATION: Final = "write `Authorization: Bearer ${env:NAME}` under `headers:`"
+_IN_URL: Final = "write it in the `url`"
 _QUERY: Final = "write it in the `url`, after a `?`"
 _NO_DATES: Final = "days of the month and months cannot be expressed"
 _NO_OVERLAP: Final = "a job never overlaps itself: a slot during a run is skipped"
@@ -65,7 +67,8 @@ _NEVER: Final = {
     "follow_redirects": _NO_REDIRECTS, "redirects": _NO_REDIRECTS,
     "depends_on": "sinkd chains no jobs", "needs": "sinkd chains no jobs",
     "auth": _AUTHORIZATION, "token": _AUTHORIZATION,
-    "params": _QUERY, "query": _QUERY, "query_params": _QUERY,
+    "host": _IN_URL, "path": _IN_URL, "port": _IN_URL, "scheme": _IN_URL, "base_url": _IN_URL,
+    "backoff": _NO_RETRY, "params": _QUERY, "query": _QUERY, "query_params": _QUERY,
     "month": _NO_DATES, "months": _NO_DATES, "day_of_month": _NO_DATES, "date": _NO_DATES,
     "concurrency": _NO_OVERLAP, "concurrency_policy": _NO_OVERLAP, "max_instances": _NO_OVERLAP,
     "body_file": _NO_FILE, "data_file": _NO_FILE, "file": _NO_FILE,
@@ -87,7 +90,8 @@ _ADD: Final = {
     "url": "add `url:`",
 }
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NO_COLON = re.compile(r"(?P<field>[a-z_]+)(?::(?=\S)| +(?=[{\[]))")
+_NO_COLON = re.compile(r"(?P<field>[a-z_]+)(?::(?=\S)| +(?=[{\[])| *= *(?=\S))")
+_HEADER = re.compile(r"[A-Z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*|authorization|content-type|accept")
 _CLOSE: Final = 0.75
 _A_JOB: Final = ("jobs", 0)
 
@@ -126,7 +130,9 @@ def explain(findings: Findings, unknown: Iterable[Location], missing: Iterable[L
         if word in _CRON:
             _explain_cron(findings, location)
             answered.add((*mapping, "schedule"))
-        elif not _is_list_of_jobs(findings, location) and (home := _home(mapping, word)):
+        elif not _is_list_of_jobs(findings, location) and (
+            home := _home(mapping, word) or _home_of_header(location, word)
+        ):
             misplaced[mapping, home].append(location)
             answered.add((*mapping, home.key))
         elif known := _explain_unknown(findings, location, word, answered):
@@ -183,6 +189,21 @@ def _home_inside(mapping: Location, word: str) -> _Home | None:
         if meant in inside and meant not in here:
             return _Home(key, f"under `{key}:`", f"write `{meant}` under `{key}:`")
     return None
+
+
+def _home_of_header(location: Location, word: str) -> _Home | None:
+    """Return where a header belongs that stands in `request` itself."""
+    mapping, key = location[:-1], str(location[-1])
+    is_header = mapping[-1:] == ("request",) and _HEADER.fullmatch(key)
+    if not is_header or _meant(word, fields(mapping))[0]:
+        return None
+    return _Home("headers", "under `headers:`", "indent under `headers:`")
+
+
+@functools.lru_cache(1000)
+def is_meant(key: str, field: str) -> bool:
+    """Say whether a key is another word for a field, or a misspelling of it."""
+    return _meant(_word((key,)), [field])[0] == field
 
 
 def _home_outside(mapping: Location, word: str) -> _Home | None:
@@ -259,6 +280,11 @@ def _explain_unknown(
     message = f"unknown field {quoted(key)} {where}"
     if head := _explain_cut(findings, location, message, known):
         return head
+    if _is_named_by_key(findings, location, word):
+        label = f"write `- name: {key}`, and the fields beside `name`"
+        findings.add("SNK101", location, message, label, key=True)
+        answered.update((*mapping, field) for field in ("name", "schedule", "request"))
+        return None
     if reason := _reason(mapping, word):
         findings.add("SNK101", location, message, reason, key=True)
         return None
@@ -274,6 +300,14 @@ def _explain_unknown(
         fix = Edit(findings.span(location, key=True), meant, safe)
         findings.add("SNK101", location, message, f"did you mean `{meant}`?", key=True, fix=fix)
     return meant
+
+
+def _is_named_by_key(findings: Findings, location: Location, word: str) -> bool:
+    """Say whether a job is written as `- refresh: {…}`: its only key is a name of its own."""
+    mapping = location[:-1]
+    if mapping[:-1] != ("jobs",) or _meant(word, fields(mapping))[0] or word in _NEVER:
+        return False
+    return isinstance(findings.value(location), dict) and len(findings.value(mapping)) == 1
 
 
 def _reason(mapping: Location, word: str) -> str | None:

@@ -150,12 +150,19 @@ def _check_daily(
     zone = schedule.get("timezone", defaults.get("timezone"))
     if isinstance(schedule.get("timezone"), str):
         _check_zone(findings, (*location, "timezone"))
-    elif zone is None and not any(
-        findings.value((*place, "timezone")) for place in (job, (*job, "request"), ())
-    ):  # one that stands elsewhere is said to
+    elif zone is None and not _has_some_zone(findings, job):
         message = "`at` has no `timezone`: the machine's is never used"
         label = "add `timezone:` beside it, or in `defaults:`"
         findings.add("SNK102", (*location, "at"), message, label, key=True)
+
+
+def _has_some_zone(findings: Findings, job: Location) -> bool:
+    """Say whether a time zone has another name or place, which `names` explains."""
+    from sinkd.names import is_meant
+
+    places = (job, (*job, "schedule"), (*job, "request"), ("defaults",), ())
+    keys = ((*place, key) for place in places for key in mapping(findings.value(place)))
+    return any(findings.is_wrong(key) and is_meant(str(key[-1]), "timezone") for key in keys)
 
 
 def _check_zone(findings: Findings, place: Location) -> None:

@@ -83,15 +83,19 @@ _WORDS: Final = {
     ("", "mapping values"): ("a `: ` cannot stand here", "write the value in quotes"),
 }  # fmt: skip
 _VALUE_SO_FAR: Final = re.compile(r"(?:: +|, *|\[ *)([^,\[\]{}]*)\Z")
+_STEP: Final = re.compile(r"\*/([0-9]+) *(?=[,}#\n]|\Z)")  # a field of cron
 _BODY: Final = re.compile(r"\b(?:body|data|payload): *\Z")
+_INDENTED_FIRST: Final = re.compile(r"(?: *(?:#.*)?\n)*?( +)(?=[^\s#])")
 _HERE: Final = re.compile(r"\s|.*\S|")
 _ESCAPE: Final = re.compile(r"\\(?:[xuU][0-9a-fA-F]*|.|)", re.DOTALL)
 _NO_SPACE: Final = re.compile(r" *([\t\u00a0])")
 _ITEM: Final = re.compile(r"( *)((?:- +)*)")
 _OPENS_A_BLOCK: Final = re.compile(r"(?::|-|[|>][-+0-9]*)(?: +#.*)? *$")
 _BEFORE_VALUE: Final = re.compile(r": +(?=[^\s'\"|>\[{#])")
+_OPENS_A_MAPPING: Final = re.compile(r" *(?:- +)*(?:schedule|request|headers|labels|defaults|body)")
 _LINES_LOOKED_AT: Final = 100
 _CHARACTERS_LOOKED_AT: Final = 1000
+_LEVELS_TRIED: Final = 3
 _LINES_LOOKED_BACK: Final = 10_000
 _NO_COLON: Final = re.compile(
     r" *(?:- +)*(?P<text>[^\W\d](?:[^\s:#]|:(?=[^\s/])| (?=[^\s#]))*)\s*$"
@@ -211,9 +215,10 @@ class _Explanation:
             or (have > levels[-1] and _OPENS_A_BLOCK.search(self.document.line(above + 1)))
         ):
             return None
-        wanted = min(reversed(levels), key=lambda level: abs(level - have))
         begin = self.document.lines.start(self.number + 1)
-        if not self._is_right(begin, have, wanted):
+        nearest = sorted(levels, key=lambda level: (abs(level - have), -level))[:_LEVELS_TRIED]
+        wanted = next((each for each in nearest if self._is_right(begin, have, each)), None)
+        if wanted is None:
             return None
         fix = Edit(self.document.span(begin, begin + have), " " * wanted)
         upper = self.document.lines.start(above + 1)
@@ -271,6 +276,12 @@ class _Explanation:
         if self.words.startswith(_OF_BLOCKS) and before[-1:] in {'"', "'"}:
             message = "text follows the closing quote"
             label = "quote all of it" if before[-1:] == '"' else "write `''` for a `'` inside"
+            if self.text[self.place : self._end_of_line()] in {",", ";"}:
+                label = "remove it"
+            return self._because(message, self.place, self._end_of_line(), label)
+        if self.words.startswith(_OF_BLOCKS) and before[-1:] in {"]", "}"}:
+            message = f"text follows the closing `{before[-1]}`"
+            label = "write all of the value in quotes"
             return self._because(message, self.place, self._end_of_line(), label)
         return None
 
@@ -312,7 +323,8 @@ class _Explanation:
             return self._because(message, self.place, self.place + 1, label, related=related)
         if (place := self._within()) is not None:
             message = f"a `,` or `{closing}` is missing before this"
-            return self._because(message, place, place + 1, related=related)
+            label = "a value with brackets in it is written in quotes" if found in _CLOSING else ""
+            return self._because(message, place, place + 1, label, related=related)
         message = f"this `{opening}` is never closed"
         return self._because(message, self.start, self.start + 1, f"add a `{closing}`")
 
@@ -367,6 +379,8 @@ class _Explanation:
             end = max(self._end_of_line(), self.start + 1)
             begin = self.document.lines.start(self.number + 1)
             label = "write it in quotes"
+            if step := _STEP.match(self.text, self.start):
+                label = f"write {step[1]}"
             if character == "@" and _BODY.search(self.text, begin, self.start):  # as for curl
                 label = "write the body here: sinkd reads no other file"
             return self._because(message, self.start, end, label)
@@ -387,7 +401,11 @@ class _Explanation:
         ):
             start, end = found.end(), len(line)
             message = "a value with `: ` in it must be quoted"
-            return self._because(message, begin + start, begin + end, "write it in quotes")
+            label = "write it in quotes"
+            if _OPENS_A_MAPPING.fullmatch(line[: found.start()]):
+                message = "a mapping cannot begin on the line of its key"
+                label = "begin it on the next line, indented"
+            return self._because(message, begin + start, begin + end, label)
         if "unexpected ':'" in self.words:
             start = self.text.rfind(":", 0, self.place + 1)
             message = "a blank is missing after this `:`"
@@ -415,6 +433,15 @@ class _Explanation:
 
     def _known_words(self) -> Diagnostic | None:
         """What the parser says is enough."""
+        if self.words.startswith("did not find expected key"):
+            line = self.document.line(self.number + 1)
+            if (item := _ITEM.match(line)) and item[2]:
+                message = "this item is not indented like those above"
+                label = "indent it as far as the `- ` above"
+                return self._because(message, self.place, self._end_of_line(), label)
+        if "<document start>" in self.words and (first := _INDENTED_FIRST.match(self.text)):
+            message, label = "the first key is indented", "begin it at the left edge"
+            return self._because(message, *first.span(1), label)
         for (construct, words), (message, label) in _WORDS.items():
             if construct in self.construct and words in self.words:
                 found = _HERE.match(self.text, self.place)

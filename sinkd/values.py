@@ -37,11 +37,18 @@ _SETS_OF_DAYS: Final = {
     **dict.fromkeys(("weekend", "weekends"), WEEKDAYS[5:]),
     **dict.fromkeys(("all", "any", "daily", "every day", "everyday"), WEEKDAYS),
 }
+_DAY: Final = re.compile(
+    r"(?:mon(?:day)?|tue(?:s|sday)?|wed(?:s|nesday)?|thu(?:rs?|rsday)?|fri(?:day)?|sat(?:urday)?"
+    r"|sun(?:day)?)s?\.?"
+)
+_CLOSE_CHOICE: Final = 0.75  # `PSOT` is `POST`, and `FETCH` not `PATCH`
+_CLOSE_ON: Final = 0.6
 CRONTAB: Final = (  # a line of one: five fields or a word, and a command
     r"(?:^|\s)(?:(?:[-0-9*/,]+[ \t]+){3}(?:[-\w*/,]+[ \t]+){2}"
     r"|@(?:reboot|hourly|daily|midnight|weekly|monthly|yearly|annually)[ \t]+)\S"
 )
 MAKE_OF_CRONTAB: Final = "`sinkd import crontab FILE` makes a jobs file of it"
+_HOURS_WITH_NAMES: Final = {"noon": "12:00", "midnight": "00:00"}
 _LIKE_CRON: Final = re.compile(r"@|[*0-9]\S* +[*0-9]")
 _CLOCK: Final = re.compile(
     r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?::00)? ?(?P<half>am|pm)?"
@@ -167,15 +174,28 @@ def _choice(findings: Findings, location: Location) -> None:
     what = "a day" if days else "what sinkd can tell of" if on else "a method"
     word = str(value).strip()[:_LETTERS_READ]
     short = word.lower()[:3] if days else word.lower() if on else word.upper()
-    close = difflib.get_close_matches(short, choices, 1)
+    if days and (several := _several_days(word)):
+        _days_in_a_day(findings, location, several)
+        return
+    close = difflib.get_close_matches(short, choices, 1, _CLOSE_CHOICE if not on else _CLOSE_ON)
     meant = short if short in choices else close[0] if close and not days else None
+    safe = not days or _DAY.fullmatch(word.lower()) is not None
     findings.add(
         "SNK105",
         location,
         f"{quoted(raw)} is not {what}" if raw else f"{_subject(location)} has no value",
         f"write `{meant}`" if meant else "one of " + ", ".join(f"`{name}`" for name in choices),
-        fix=_replace(findings, location, meant) if meant else None,
+        fix=_replace(findings, location, meant, safe=safe) if meant else None,
     )
+
+
+def _days_in_a_day(findings: Findings, location: Location, several: str) -> None:
+    """Explain `mon-fri` where one day belongs; between commas its days can take its place."""
+    is_flow = findings.raw(location[:-1]).startswith("[")
+    fix = _replace(findings, location, several) if is_flow else None
+    message = f"{quoted(findings.raw(location))} is not a day"
+    label = f"write `{several}`" if is_flow else f"write an item for each of `{several}`"
+    findings.add("SNK105", location, message, label, fix=fix)
 
 
 def _range(findings: Findings, location: Location) -> None:
@@ -236,7 +256,8 @@ def _collection(findings: Findings, location: Location, kind: str) -> None:
     what = "mapping" if kind == "dict_type" else "list"
     label, text = _COLLECTIONS.get(name, f"not a {what}"), None
     if name.isdecimal():
-        label = "write `- name:` and the other fields below it"
+        field = "url" if location[0] == "notify" else "name"
+        label = f"write `- {field}:` and the other fields below it"
     elif value is None and _stands_beside(findings, location):
         return
     elif value is None:
@@ -261,6 +282,9 @@ def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None
     if name == "schedule":
         return _meant_schedule(text, label)
     if name == "request":
+        method, blank, url = text.partition(" ")
+        if blank and method in _METHODS:
+            return label, f"{{url: {json.dumps(url.strip())}, method: {method}}}"
         return label, f"{{url: {json.dumps(text)}}}"
     if name in {"capture_headers", "days", "on"} and len(text) <= _LETTERS_READ:
         return f"write `[{_list_of(text)}]`", f"[{_list_of(text)}]"
@@ -279,16 +303,20 @@ def _meant_schedule(text: str, label: str) -> tuple[str, str | None]:
     return (cron_label(text) if _LIKE_CRON.match(text) else label), None
 
 
-def _list_of(text: str) -> str:
-    """Write `mon-fri`, `weekdays` and `mon, wed` as the items of a list."""
+def _several_days(text: str) -> str | None:
+    """Write `mon-fri` and `weekdays` as the items of a list."""
     if meant := _SETS_OF_DAYS.get(text.strip().lower()):
         return ", ".join(meant)
-    first, dash, last = text.lower().partition("-")
-    if dash and first[:3] in WEEKDAYS and last[:3] in WEEKDAYS:
+    first, _, last = (part.strip() for part in text.lower().partition("-"))
+    if _DAY.fullmatch(first) and _DAY.fullmatch(last):
         days = [*WEEKDAYS, *WEEKDAYS]
         start = days.index(first[:3])
         return ", ".join(days[start : days.index(last[:3], start) + 1])
-    return ", ".join(re.split(r"[ ,]+", text.strip()))
+    return None
+
+
+def _list_of(text: str) -> str:
+    return _several_days(text) or ", ".join(re.split(r"[ ,]+", text.strip()))
 
 
 def _text(findings: Findings, location: Location) -> None:
@@ -325,6 +353,8 @@ def _time(findings: Findings, location: Location) -> None:
 
 def time_of_day(text: str) -> str | None:
     """Return the `HH:MM` that somebody meant with `9:00`, `09:00:00`, `9.30`, `0930` or `9 pm`."""
+    if meant := _HOURS_WITH_NAMES.get(text.strip().lower()):
+        return meant
     if not (found := _CLOCK.fullmatch(text.strip().lower())):
         return None
     hour, minute, half = int(found["hour"]), int(found["minute"] or 0), found["half"]

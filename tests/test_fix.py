@@ -323,3 +323,22 @@ def test_a_field_in_another_unit_is_converted_or_left_alone(field, meant):
 def test_an_offset_is_never_taken_for_a_zone_of_the_opposite_sign(zone):
     text = JOB.replace("interval_minutes: 15", f"at: '09:00', timezone: {zone}")
     assert fixed(text, unsafe=True) == text
+
+
+def test_several_days_written_as_one_stay_several_and_a_guessed_day_is_no_certain_one():
+    text = JOB.replace("interval_minutes: 15", "at: '09:00', timezone: UTC, days: [mon-wed, Month]")
+    assert "days: [mon, tue, wed, Month]" in fixed(text)
+    assert "days: [mon, tue, wed, mon]" in fixed(text, unsafe=True)
+
+
+def test_a_method_that_resembles_another_is_not_taken_for_it():
+    text = JOB.replace("/ping}", "/ping, method: FETCH}")
+    assert fixed(text, unsafe=True) == text
+    assert "method: POST}" in fixed(text.replace("FETCH", "PSOT"))
+
+
+@pytest.mark.parametrize("indent", [" ", "   "])
+def test_an_item_between_two_indents_is_put_where_it_can_be_read(indent):
+    item = JOB[JOB.index("  - name") :].replace("ping", "pong")
+    wrong = "".join(indent + line.removeprefix("  ") for line in item.splitlines(keepends=True))
+    assert fixed(JOB + wrong) == JOB + item
