@@ -84,7 +84,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         _file(description='"Refresh \\u202Eehcac"'),
     ),
     "SNK006": Explanation(
-        "A file has at most 16 MiB, five million parts, 32 levels and 1,000 problems, so that "
+        "A file has at most 16 MiB, 50,000 jobs, 32 levels, 1,000 problems and, where most are tiny, 250,000 parts, so that "
         "reading one takes bounded time and memory, whoever wrote it.",
         _file(request=f"{{url: https://api.example.com/, body: {'[' * 32}{']' * 32}}}"),
         _file(request="{url: https://api.example.com/, body: [[1]]}"),

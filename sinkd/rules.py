@@ -20,6 +20,7 @@ from sinkd.jobsfile import BODY_LIMIT_BYTES, LABELS_LIMIT, NOTIFY_LIMIT, is_igno
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _FOUR_DIGITS: Final = re.compile(r"[0-9]{2}:[0-9]{2}")
+_LIKE_REFERENCE: Final = re.compile(r"(?:\$|env:)([A-Za-z_][A-Za-z0-9_]*)")
 _OFFSET: Final = re.compile(r"(?:utc|gmt|z)?_?[+-][0-9:]+")
 _ODD_INTEGERS_SHOWN: Final = 1000
 
@@ -290,7 +291,9 @@ def _check_signing(findings: Findings, location: Location, data: dict[str, Any])
         findings.add_flaw("SNK114", place, flaw)
     elif not grammar.is_signing_secret(secret):
         message = "`signing_secret` holds references, never the key itself"
+        name = _LIKE_REFERENCE.fullmatch(secret)
         label = "write `${env:NAME}` or `${file:NAME}`, several with blanks between"
+        label = f"write `${{env:{name[1]}}}`" if name else label
         findings.add("SNK114", place, message, label)
 
 
