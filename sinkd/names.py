@@ -94,6 +94,7 @@ _NO_COLON = re.compile(r"(?P<field>[a-z_]+)(?::(?=\S)| +(?=[{\[])| *= *(?=\S))")
 _HEADER = re.compile(r"[A-Z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*|authorization|content-type|accept")
 _CLOSE: Final = 0.75
 _A_JOB: Final = ("jobs", 0)
+_LONGEST_WORD: Final = 64  # characters; no word that is understood has half as many
 
 
 def fields(location: Location) -> tuple[str, ...]:
@@ -150,7 +151,8 @@ def _is_list_of_jobs(findings: Findings, location: Location) -> bool:
 
 def _word(location: Location) -> str:
     """Return a key as sinkd would write it: `timeoutSeconds` is `timeout_seconds`."""
-    return _CAMEL.sub("_", str(location[-1])).replace("-", "_").replace(" ", "_").lower()
+    key = str(location[-1])[:_LONGEST_WORD]
+    return _CAMEL.sub("_", key).replace("-", "_").replace(" ", "_").lower()
 
 
 class _Home(NamedTuple):
@@ -332,7 +334,7 @@ def _explain_cut(
         label = f"write `{found['field']}: `, with a colon and a blank"
         findings.add("SNK101", location, message, label, key=True, fix=fix)
         return found["field"]
-    if document.text[document.ends[node] :][:1] in {",", "}"}:
+    if document.text.startswith((",", "}"), document.ends[node]):
         label = "a `,` ends a value in `{ }`: write the value before it in quotes"
         findings.add("SNK101", location, message, label, key=True)
         return key
@@ -364,7 +366,7 @@ def _meant(word: str, known: Iterable[str]) -> tuple[str | None, bool]:
         return _OTHER_WORDS[word], True
     if _OTHER_WORDS_AND_UNITS.get(word) in names:
         return _OTHER_WORDS_AND_UNITS[word], False
-    close = difflib.get_close_matches(word[:64], names, 1, _CLOSE)
+    close = difflib.get_close_matches(word, names, 1, _CLOSE)
     return (close[0], True) if close else (None, False)
 
 
