@@ -223,12 +223,31 @@ def overlaps(run: Run, since: float | None, until: float | None) -> bool:
 
 def forwards(file: IO[bytes]) -> Iterator[bytes]:
     """Yield the lines of a file, first to last; one over the cap is cut, but stays over it."""
+    if isinstance(file, gzip.GzipFile):
+        yield from _decompressed(file)
+        return
     while line := file.readline(LINE_CAP_BYTES + 1):
         yield line
         while len(line) > LINE_CAP_BYTES and not line.endswith(b"\n"):
             line = file.readline(LINE_CAP_BYTES + 1)  # the rest of an endless line is not kept
             if not line:
                 return
+
+
+def _decompressed(file: gzip.GzipFile) -> Iterator[bytes]:
+    """Yield the lines of a compressed file; where it breaks off, also what is left of a line."""
+    rest, damage = b"", None
+    try:
+        while block := file.read1():
+            *lines, rest = (rest + block).split(b"\n")
+            yield from (line[: LINE_CAP_BYTES + 1] + b"\n" for line in lines)
+            rest = rest[: LINE_CAP_BYTES + 1]  # the rest of an endless line is not kept
+    except _DAMAGE as error:
+        damage = error
+    if rest:
+        yield rest
+    if damage:
+        raise damage
 
 
 def _backwards(file: IO[bytes], block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
@@ -256,7 +275,9 @@ def _decompressed_backwards(file: gzip.GzipFile) -> Iterator[bytes]:
     damage = None
     with tempfile.TemporaryFile() as plain:
         try:
-            while block := file.read1(_BLOCK_BYTES):
+            while (
+                block := file.read1()
+            ):  # as much at once as forwards, so that damage costs the same
                 plain.write(block)
         except _DAMAGE as error:
             damage = error

@@ -78,13 +78,14 @@ URL_PARTS = st.sampled_from(
 @example("/%2e%2e/a")
 @example("/%2E/")
 @example("?'")
+@example("[::E]:80/")
 @settings(max_examples=500, deadline=None)
 def test_httpx_sends_what_the_grammar_accepts_to_the_same_place(rest):
     for url in (f"http://{rest}", f"https://h/{rest}", f"https://h?{rest}"):
         if grammar.url_flaw(url) is None:
             there, sent = grammar.target(url), httpx.URL(url)
             port = sent.port or (443 if sent.scheme == "https" else 80)
-            host = sent.raw_host.decode()
+            host = sent.raw_host.decode().lower()  # httpx leaves addresses as they are
             assert (sent.scheme, host, port) == (there.scheme, there.host.lower(), there.port)
             assert sent.raw_path.decode() == there.path_and_query
 

@@ -163,6 +163,16 @@ def test_a_damaged_segment_gives_what_it_can_and_counts(tmp_path, write, backwar
     )
 
 
+@pytest.mark.parametrize("lost", range(1, 60))
+def test_a_segment_that_breaks_off_anywhere_gives_the_same_both_ways(tmp_path, lost):
+    (tmp_path / "runs-1.jsonl.gz").write_bytes(gzip.compress(lines(1, 2, 3)[:-1])[:-lost])
+    read = [
+        list(History(tmp_path).lines("runs", backwards=backwards)) for backwards in (False, True)
+    ]
+    assert read[0] == read[1][::-1]
+    assert len(read[0]) > 1 or lost > 8  # of the checksum and the length
+
+
 def test_runs_can_be_limited_to_slots_from_one_instant_to_before_another(tmp_path, write):
     write("runs.jsonl", lines(*range(10)))
     found = History(tmp_path)
