@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from sinkd import cron
+from sinkd.amounts import amount
 from sinkd.diagnostics import Edit, Related, Span, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
@@ -132,7 +133,8 @@ def explain(findings: Findings, unknown: Iterable[Location], missing: Iterable[L
             _explain_cron(findings, location)
             answered.add((*mapping, "schedule"))
         elif not _is_list_of_jobs(findings, location) and (
-            home := _home(mapping, word) or _home_of_header(location, word)
+            home := _home(mapping, word, findings.value(location))
+            or _home_of_header(location, word)
         ):
             misplaced[mapping, home].append(location)
             answered.add((*mapping, home.key))
@@ -166,21 +168,21 @@ class _Home(NamedTuple):
 _HOME_OF_JOBS: Final = _Home("jobs", "to a job", "write it in an item of `jobs:`")
 
 
-def _home(mapping: Location, word: str) -> _Home | None:
+def _home(mapping: Location, word: str, value: object) -> _Home | None:
     here = fields(mapping)
     if word in here:
         return None
     of_jobs_alone = {*fields(_A_JOB)} - {*fields(("defaults",))} | {"request"}
     if not mapping and not of_jobs_alone.isdisjoint((word, _OTHER_WORDS.get(word))):
         return _HOME_OF_JOBS
-    if home := _home_inside(mapping, word):
+    if home := _home_inside(mapping, word, value):
         return home
     if not mapping and word in fields((*_A_JOB, "request")):
         return _HOME_OF_JOBS
     return _home_outside(mapping, word) if mapping[:1] == ("jobs",) else None
 
 
-def _home_inside(mapping: Location, word: str) -> _Home | None:
+def _home_inside(mapping: Location, word: str, value: object) -> _Home | None:
     """Return in which of a mapping's own mappings a field belongs."""
     here = fields(mapping)
     meant = _OTHER_WORDS.get(word) or _OTHER_WORDS_AND_UNITS.get(word)
@@ -189,7 +191,8 @@ def _home_inside(mapping: Location, word: str) -> _Home | None:
         if word in inside:
             return _Home(key, f"under `{key}:`", f"indent under `{key}:`")
         if meant in inside and meant not in here:
-            return _Home(key, f"under `{key}:`", f"write `{meant}` under `{key}:`")
+            written = _in_own_unit(meant, value) or meant
+            return _Home(key, f"under `{key}:`", f"write `{written}` under `{key}:`")
     return None
 
 
@@ -270,16 +273,7 @@ def _explain_unknown(
     """Add the finding, and return the field that was meant."""
     mapping, key = location[:-1], str(location[-1])
     known = fields(mapping)
-    match mapping:
-        case []:
-            where = "in a jobs file"
-        case ["jobs", int()]:
-            where = "in a job"
-        case ["notify", int()]:
-            where = "in an item of `notify`"
-        case _:
-            where = f"in `{mapping[-1]}`"
-    message = f"unknown field {quoted(key)} {where}"
+    message = f"unknown field {quoted(key)} in {_owner(mapping)}"
     if head := _explain_cut(findings, location, message, known):
         return head
     if _is_named_by_key(findings, location, word):
@@ -293,15 +287,31 @@ def _explain_unknown(
     if word in _IN_OTHER_UNITS and _IN_OTHER_UNITS[word][0] in known:
         return _explain_unit(findings, location, message, *_IN_OTHER_UNITS[word])
     meant, safe = _meant(word, known)
+    written = None if safe or not meant else _in_own_unit(meant, findings.value(location))
     if meant is None:
         label = "known here: " + ", ".join(f"`{name}`" for name in known)
         findings.add("SNK101", location, message, label, key=True)
     elif meant in findings.value(mapping) or (*mapping, meant) in answered:
         findings.add("SNK101", location, message, f"`{meant}` is set already", key=True)
+    elif written:
+        fix = Edit(_whole(findings, location), written)
+        findings.add("SNK101", location, message, f"write `{written}`", key=True, fix=fix)
     else:
         fix = Edit(findings.span(location, key=True), meant, safe)
         findings.add("SNK101", location, message, f"did you mean `{meant}`?", key=True, fix=fix)
     return meant
+
+
+def _owner(mapping: Location) -> str:
+    match mapping:
+        case []:
+            return "a jobs file"
+        case ["jobs", int()]:
+            return "a job"
+        case ["notify", int()]:
+            return "an item of `notify`"
+        case _:
+            return f"`{mapping[-1]}`"
 
 
 def _is_named_by_key(findings: Findings, location: Location, word: str) -> bool:
@@ -346,15 +356,28 @@ def _explain_unit(
 ) -> str:
     """Add the finding for a field that counts in another unit, with the amount in its own."""
     value, unit = findings.value(location), field.rpartition("_")[2]
-    amount = value * factor if type(value) is int else Fraction(1, 2)
-    if amount.denominator > 1:
+    number = value * factor if type(value) is int else Fraction(1, 2)
+    if number.denominator > 1:
         label = f"write `{field}`, a whole number of {unit}"
         findings.add("SNK101", location, message, label, key=True)
         return field
-    key, end = findings.span(location, key=True), findings.span(location)
-    fix = Edit(Span(*key[:2], *end[2:]), f"{field}: {amount}", safe=False)
-    findings.add("SNK101", location, message, f"write `{field}: {amount}`", key=True, fix=fix)
+    written = f"{field}: {number}"
+    fix = Edit(_whole(findings, location), written, safe=False)
+    findings.add("SNK101", location, message, f"write `{written}`", key=True, fix=fix)
     return field
+
+
+def _in_own_unit(field: str, value: object) -> str | None:
+    """Write a field with an amount that names its unit, such as `15m`, in the field's own."""
+    if not isinstance(value, str) or not value[-1:].isalpha():
+        return None
+    number = amount(value, field.rpartition("_")[2])
+    return None if number is None else f"{field}: {number}"
+
+
+def _whole(findings: Findings, location: Location) -> Span:
+    """Return the span of a key and its value."""
+    return Span(*findings.span(location, key=True)[:2], *findings.span(location)[2:])
 
 
 def _meant(word: str, known: Iterable[str]) -> tuple[str | None, bool]:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
+from sinkd.amounts import amount
 from sinkd.diagnostics import Edit, quoted
 from sinkd.document import Location
 from sinkd.findings import Findings
@@ -21,17 +22,7 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("no", "n", "off", "false", "0", "disabled", "inactive"), "false"),
 }
 _YAML_1_1_BOOLEANS: Final = frozenset({"yes", "y", "on", "no", "n", "off"})
-_AMOUNT: Final = re.compile(
-    r"(?P<number>[0-9][0-9_]{0,20}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.0+)? *(?P<unit>[a-z]*)",
-    re.IGNORECASE,
-)
 _LETTERS_READ: Final = 1000  # of a text that may be a word that was meant
-_UNITS: Final = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
-    **dict.fromkeys(("d", "day", "days"), 86_400),
-}
 _SETS_OF_DAYS: Final = {
     **dict.fromkeys(("weekday", "weekdays", "workdays"), WEEKDAYS[:5]),
     **dict.fromkeys(("weekend", "weekends"), WEEKDAYS[5:]),
@@ -135,9 +126,8 @@ def _whole_number(findings: Findings, location: Location) -> None:
     low, high = BOUNDS[field]
     message = f"{_subject(location)} must be a whole number of {unit}"
     text = raw.strip("\"'")
-    found = _AMOUNT.fullmatch(text)
-    if found and (number := _amount(found, unit)) is not None and low <= number <= high:
-        label = f"write {number} ({unit})" if found["unit"] else f"write {number}"
+    if (number := amount(text, unit)) is not None and low <= number <= high:
+        label = f"write {number} ({unit})" if text[-1].isalpha() else f"write {number}"
         findings.add(
             "SNK104", location, message, label, fix=_replace(findings, location, str(number))
         )
@@ -148,17 +138,6 @@ def _whole_number(findings: Findings, location: Location) -> None:
         findings.add("SNK104", location, message, label, help=[advice])
     else:
         findings.add("SNK104", location, message, f"write a number {low} to {high}")
-
-
-def _amount(found: re.Match[str], unit: str) -> int | None:
-    """Return an amount such as `24h` in the field's unit, when it is a whole number of them."""
-    number, written = int(re.sub("[_,]", "", found["number"])), found["unit"].lower()
-    if not written:
-        return number
-    if written not in _UNITS:
-        return None
-    amount, rest = divmod(number * _UNITS[written], _UNITS[unit])
-    return None if rest else amount
 
 
 def _choice(findings: Findings, location: Location) -> None:
@@ -293,9 +272,7 @@ def _meant_collection(name: str, text: str, label: str) -> tuple[str, str | None
 
 def _meant_schedule(text: str, label: str) -> tuple[str, str | None]:
     """Understand `every 15m`, the `rate(15 minutes)` of AWS, and cron expressions."""
-    amount = re.sub(r"^(every|rate\()\s*|\)$", "", text.strip().lower())
-    found = _AMOUNT.fullmatch(amount)
-    minutes = _amount(found, "minutes") if found else None
+    minutes = amount(re.sub(r"^(every|rate\()\s*|\)$", "", text.strip().lower()), "minutes")
     if minutes and minutes <= BOUNDS["interval_minutes"][1]:
         return f"write `{{interval_minutes: {minutes}}}`", f"{{interval_minutes: {minutes}}}"
     if ":" in text and (time := time_of_day(text)):

@@ -132,8 +132,13 @@ def test_a_repair_that_shows_another_mistake_is_followed_by_its_repair():
     text = JOB.replace("    schedule", "     schedule").replace(
         "interval_minutes: 15", "every: 24h"
     )
-    assert fixed(text) == JOB.replace("interval_minutes: 15", "every: 24h")
-    assert fixed(text, unsafe=True) == JOB.replace("15", "1440")
+    assert fixed(text) == JOB.replace("15", "1440")
+
+
+def test_a_number_without_its_unit_is_only_guessed():
+    text = JOB.replace("interval_minutes: 15", "every: 24")
+    assert fixed(text) == text
+    assert fixed(text, unsafe=True) == JOB.replace("15", "24")
 
 
 def test_what_stands_on_several_lines_is_left_to_its_author():
