@@ -143,6 +143,7 @@ _READERS = [
 
 def _check_run_log(data):
     """A reader of a damaged log: the same forwards and backwards, printable."""
+    data = data[: 1 << 17]  # it is read five times, and a quarter of a megabyte of newlines shows
     with tempfile.TemporaryDirectory() as directory:
         name = "runs-1.jsonl.gz" if data[:2] == b"\x1f\x8b" else "runs.jsonl"
         for file in (name, name.replace("runs", "events")):
