@@ -1,14 +1,15 @@
-"""`--print-runs`: each public line also to stdout, best effort.
+"""Lines for stdout (`--print-runs`) and stderr (the diagnostic log), best effort.
 
 A reader that is slow or gone must delay nothing: a thread of its own writes from a bounded queue,
 and a line that finds the queue full is dropped and counted.
 """
 
+import atexit
 import contextlib
 import os
 import queue
 import threading
-from typing import Final
+from typing import Any, Final, TextIO
 
 QUEUE_LINES: Final = 10_000
 
@@ -44,3 +45,28 @@ class Printer:
                     rest = rest[os.write(self._descriptor, rest) :]
             except OSError:
                 self.dropped += 1
+
+
+class PrinterStream:
+    """A text stream, such as stderr, whose writers never wait for its reader."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._printer = Printer(stream.fileno())
+        atexit.register(self.close)  # after the traceback of a bug
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else is the stream's own
+        """Return what the stream has of this name."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Print the text soon."""
+        self._printer.show(text.encode(errors="backslashreplace"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: what is written is on its way."""
+
+    def close(self) -> None:
+        """Print what is queued, as far as the reader takes it in a second."""
+        self._printer.close()

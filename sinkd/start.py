@@ -235,7 +235,7 @@ def run_and_exit(options: Options, redactor: Redactor) -> None:
     except SinkdError as error:
         code = error.exit_code
         sys.stderr.write(f"sinkd: {error}\n")
-    sys.stderr.flush()
+    sys.stderr.close()
     os._exit(code)
 
 

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
@@ -12,6 +13,7 @@ from structlog.typing import EventDict
 from sinkd.errors import UsageError
 from sinkd.grammar import url_flaw
 from sinkd.network import Policy
+from sinkd.printer import PrinterStream
 from sinkd.proxy import parse
 from sinkd.redaction import RedactedStream, Redactor
 from sinkd.retention import Keep
@@ -50,7 +52,7 @@ def run_command(
     if heartbeat_url and (flaw := url_flaw(heartbeat_url)):
         message = f"--heartbeat-url: {flaw.message}: {flaw.label}"
         raise UsageError(message)
-    redactor = configure_log(log_format, colors=settings.use_color(sys.stderr))
+    redactor = configure_log(log_format, colors=settings.use_color(sys.stderr), to=PrinterStream)
     run_and_exit(
         Options(
             config=settings.config,
@@ -67,14 +69,20 @@ def run_command(
     return 0
 
 
-def configure_log(log_format: str, *, colors: bool, level: int = logging.INFO) -> Redactor:
+def configure_log(
+    log_format: str,
+    *,
+    colors: bool,
+    level: int = logging.INFO,
+    to: Callable[[TextIO], object] = LossyStream,
+) -> Redactor:
     """Send the diagnostic log to stderr, for people or as JSON; libraries stay silent.
 
     What the returned redactor knows is shown neither there nor in a traceback. Fields that sinkd
-    makes stay as they are: a secret may read like one (3.2).
+    makes stay as they are: a secret may read like one. `to` wraps the stream that is stderr.
     """
     redactor = Redactor()
-    stderr = cast("TextIO", LossyStream(getattr(sys.stderr, "stream", sys.stderr)))
+    stderr = cast("TextIO", to(getattr(sys.stderr, "stream", sys.stderr)))
 
     def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
         event.update({key: redactor.redact(str(event[key])) for key in event.keys() & _FOREIGN})

@@ -43,10 +43,16 @@ def full_pipe():
     os.close(reading)
 
 
-def test_a_reader_that_does_not_read_delays_nothing(home, job, full_pipe):
+def redirected(to):
+    """Return a prefix that starts a command with its streams redirected as a shell does."""
+    return ["sh", "-c", f'exec "$@" {to}', "sh"]
+
+
+@pytest.mark.parametrize("prefix", [[], redirected("2>&1")], ids=["stdout", "stderr too"])
+def test_a_reader_that_does_not_read_delays_nothing(home, job, full_pipe, prefix):
     # At the real speed: with faketime a thread's join with a timeout waits for hours.
     home.declare(job("poll"))
-    process = home.run("--print-runs", stdout=full_pipe)
+    process = home.run("--print-runs", stdout=full_pipe, prefix=prefix)
     for _ in range(3):
         assert home.command("trigger", "poll").returncode == 0
     assert process.stop(seconds=5) == 0
@@ -92,11 +98,6 @@ def test_a_heartbeat_that_fails_is_said_and_pinged_again(home, server, job, fast
         "it is pinged again",
     )
     assert process.stop() == 0
-
-
-def redirected(to):
-    """Return a prefix that starts a command with its streams redirected as a shell does."""
-    return ["sh", "-c", f'exec "$@" {to}', "sh"]
 
 
 @needs_full_device
