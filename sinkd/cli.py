@@ -510,7 +510,7 @@ def import_(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
 )
 @click.pass_obj
 def schema(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
-    """Print a JSON Schema: of the jobs file, a run or an event."""
+    """Print a JSON Schema: of the jobs file, of a record, or of what is printed or served as JSON."""
     from sinkd.commands.schema import run_command
 
     return run_command(settings, **options)

@@ -220,7 +220,7 @@ def _check_content_type(
 def _check_default_headers(
     findings: Findings, defaults: dict[str, Any], listed: list[tuple[Location, dict[str, Any]]]
 ) -> None:
-    """Warn of a default header that carries a reference to more than one host (3.2)."""
+    """Warn of a default header that carries a reference to more than one host."""
     headers = mapping(mapping(defaults.get("request")).get("headers"))
     shared = [name for name, value in headers.items() if isinstance(value, str) and "${" in value]
     hosts: defaultdict[str, dict[str, None]] = defaultdict(dict)

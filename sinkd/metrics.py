@@ -27,7 +27,7 @@ from sinkd import __version__, sealed
 from sinkd.exposition import exposition
 from sinkd.history import History
 from sinkd.instant import DAY, parse_rfc3339
-from sinkd.record import REASONS, Run
+from sinkd.record import CLAIMED, REASONS, Run
 from sinkd.report import Totals, next_run, tidy
 from sinkd.revisions import read_accepted
 from sinkd.schedule import longest_gap_seconds
@@ -51,7 +51,6 @@ class Family(NamedTuple):
 _Info, _Gauge = InfoMetricFamily, GaugeMetricFamily
 _Counter, _Histogram = CounterMetricFamily, HistogramMetricFamily
 _JOB: Final = ("job",)
-_RAN: Final = frozenset({"success", "failure", "interrupted"})
 
 FAMILIES: Final = {
     "sinkd_build_info": Family(_Info, ("version", "python_version"), "Which sinkd runs."),
@@ -145,7 +144,7 @@ class _Series:
 
     def note(self, run: Run) -> None:
         """Note when a run was, if it is the newest."""
-        if run["outcome"] in _RAN:
+        if run["outcome"] in CLAIMED:
             at = parse_rfc3339(run.get("started_at", run["scheduled_at"]))
             self.ran_at = max(self.ran_at or 0, at)
             if run["outcome"] == "success":
@@ -272,7 +271,7 @@ def newest_runs(data_dir: Path) -> list[Run]:
     found = [run for each in newest.values() for run in (each.last_run, each.last_success) if run]
     last: dict[tuple[str, bool], Run] = {}
     for run in history.runs():
-        if run["outcome"] in _RAN:
+        if run["outcome"] in CLAIMED:
             last[run["job"], run["outcome"] == "success"] = run
     return [tidy(run) for run in (*found, *last.values())]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from sinkd.instant import parse_rfc3339
-from sinkd.record import Event, Run
+from sinkd.record import CLAIMED, Event, Run
 from sinkd.report import STRIP_HOURS, Summary, Totals, slots_within
 
 KEPT_RUNS: Final = 50
@@ -26,7 +26,6 @@ _OF_ALL: Final = frozenset(
         "log_recovered",
     ]
 )
-_CLAIMED: Final = frozenset({"success", "failure", "interrupted"})
 
 
 class Hour(NamedTuple):
@@ -65,7 +64,7 @@ class Past:
         self.lines.append(line)
         if run.get("reason") != "paused":
             self.failing = run["outcome"] != "success"
-        place = 0 if run["outcome"] == "success" else 1 if run["outcome"] in _CLAIMED else 2
+        place = 0 if run["outcome"] == "success" else 1 if run["outcome"] in CLAIMED else 2
         for hour, count in _by_hour(run):
             self._hours.setdefault(hour, [0, 0, 0])[place] += count
         while len(self._hours) > STRIP_HOURS + 1:
@@ -123,7 +122,7 @@ class Overview:
             return
         self._pasts.setdefault(run["job"], Past()).add(run, line)
         self._touch(run["job"])
-        if run["outcome"] in _CLAIMED:
+        if run["outcome"] in CLAIMED:
             self.latest.appendleft(run)
 
     def add_event(self, event: Event) -> None:

@@ -2,7 +2,7 @@
 
 `changes` names the jobs that differ, for the daemon's event. `compare` is for people who decide
 whether to merge: fields, the runs that come and go, hosts and the references they receive, load.
-Values of headers, bodies and queries are compared and not kept: they may be secrets (3.2).
+Values of headers, bodies and queries are compared and not kept: they may be secrets.
 """
 
 import json

@@ -21,6 +21,7 @@ ERROR_LIMIT_CHARACTERS: Final = 300  # R10
 
 Trigger = Literal["schedule", "catch_up", "manual"]
 Outcome = Literal["success", "failure", "skipped", "missed", "interrupted"]
+CLAIMED: Final[frozenset[Outcome]] = frozenset({"success", "failure", "interrupted"})  # R3
 FailureReason = Literal[
     "http_status", "dns", "connect", "tls", "protocol", "read", "write", "timeout", "policy",
     "secret", "internal",

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias, cast
 from sinkd.errors import UsageError
 from sinkd.histogram import Histogram
 from sinkd.instant import parse_rfc3339, rfc3339
-from sinkd.record import REASONS, Run
+from sinkd.record import CLAIMED, REASONS, Run
 from sinkd.schedule import describe, next_slot
 from sinkd.spec import Job
 from sinkd.standing import Standing
@@ -23,7 +23,6 @@ from sinkd.state import Pause
 
 STRIP_HOURS: Final = 24
 _HOUR: Final = 3600
-_CLAIMED: Final = frozenset({"success", "failure", "interrupted"})
 
 Cause: TypeAlias = tuple[str, str]  # of a trouble: outcome; reason, for an answer with its code
 
@@ -74,7 +73,7 @@ class Totals:
     @property
     def runs(self) -> int:
         """Every request that was claimed: successes, failures and interrupted ones."""
-        return sum(self.counts[outcome] for outcome in _CLAIMED)
+        return sum(self.counts[outcome] for outcome in CLAIMED)
 
     @property
     def due(self) -> int:
@@ -118,7 +117,7 @@ class Totals:
         self.counts[outcome] += count
         if run.get("trigger") == "manual":
             self.manual[outcome] += count
-        if outcome in _CLAIMED:
+        if outcome in CLAIMED:
             self._add_claimed(run, hour)
         if outcome != "success":
             self._count_trouble(_cause(run), count, run, run)

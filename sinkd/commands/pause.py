@@ -9,7 +9,7 @@ import click
 from sinkd import control
 from sinkd.clock import SystemClock
 from sinkd.commands.trigger import assemble_quietly
-from sinkd.errors import UsageError
+from sinkd.errors import ConfigError, UsageError
 from sinkd.instant import DAY, duration_text, parse_duration, rfc3339
 from sinkd.state import Pause
 from sinkd.storage import is_locked
@@ -68,7 +68,10 @@ def _do(
 async def _alone(
     settings: "Settings", order: "Callable[[Daemon], Coroutine[Any, Any, None]]"
 ) -> None:
-    assembly = await assemble_quietly(settings)
+    try:
+        assembly = await assemble_quietly(settings)
+    except ConfigError as error:  # its exit code is for supervisors of a daemon
+        raise UsageError(str(error)) from None
     await assembly.daemon.alone(assembly.first, order(assembly.daemon))
 
 

@@ -22,7 +22,7 @@ def csv(report: Report) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula, as people see it (3.4)."""
+    """Return a text that no spreadsheet takes for a formula, as people see it."""
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 

@@ -153,7 +153,7 @@ def _run(run: Run) -> Cells:
 
 
 def _code(text: str) -> str:
-    """Return a text as code, cut when it is long; a copy of the cell is no formula (3.4)."""
+    """Return a text as code, cut when it is long; a copy of the cell is no formula."""
     if len(text) > _TEXT_CHARACTERS:
         text = f"{text[: _TEXT_CHARACTERS - 1]}…"
     return code(harmless(text)) if text else ""

@@ -53,3 +53,14 @@ def test_a_pause_outlives_a_kill_says_who_and_why_and_ends_by_itself(home, serve
         if begun < datetime.fromisoformat(request.run[1]) < until
     }
     assert sent == {"other"}
+
+
+def test_without_a_daemon_and_a_jobs_file_there_is_nothing_to_hold(home):
+    done = home.command("pause", "held", "--for", "1h", "--reason", WHY_NOT)
+    assert (done.returncode, done.stderr) == (
+        2,
+        (
+            f"sinkd: nothing is scheduled: {home.config}: no such file; "
+            "name the jobs file, as in `--config jobs.yaml`\n"
+        ),
+    )
