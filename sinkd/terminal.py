@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 import click
+from pydantic_core import to_json
 
 
 class LossyStream:
@@ -43,6 +44,12 @@ class LossyStream:
 def escape(text: object) -> str:
     r"""Return the text with everything unprintable as `\xNN` or `\u{…}`; a newline as well."""
     return "".join(map(_escape_character, str(text)))
+
+
+def json_text(answer: object) -> str:
+    """Return an answer as JSON for people and programs, all of it printable ASCII."""
+    text = to_json(answer, indent=2, ensure_ascii=True).decode()
+    return text.replace("\x7f", "\\u007f")
 
 
 def width(text: str) -> int:

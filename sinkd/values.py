@@ -32,7 +32,7 @@ _DAY: Final = re.compile(
     r"(?:mon(?:day)?|tue(?:s|sday)?|wed(?:s|nesday)?|thu(?:rs?|rsday)?|fri(?:day)?|sat(?:urday)?"
     r"|sun(?:day)?)s?\.?"
 )
-_CLOSE_CHOICE: Final = 0.75  # `PSOT` is `POST`, and `FETCH` not `PATCH`
+_CLOSE_CHOICE: Final = 0.75  # a slip in `POST` is `POST`, and `FETCH` not `PATCH`
 _CLOSE_ON: Final = 0.6
 CRONTAB: Final = (  # a line of one: five fields or a word, and a command
     r"(?:^|\s)(?:(?:[-0-9*/,]+[ \t]+){3}(?:[-\w*/,]+[ \t]+){2}"

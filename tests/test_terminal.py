@@ -1,13 +1,14 @@
 """Untrusted text on a terminal: harmless, and aligned."""
 
 import io
+import json
 import sys
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinkd.terminal import align, escape, show
+from sinkd.terminal import align, escape, json_text, show
 
 
 def test_printable_ascii_and_letters_stay():
@@ -24,6 +25,14 @@ def test_what_could_move_the_cursor_or_reverse_the_text_is_shown_as_its_code():
 def test_no_control_format_surrogate_or_separator_is_left(text):
     kinds = {unicodedata.category(char) for char in escape(text).replace(" ", "")}
     assert not {kind for kind in kinds if kind[0] in "CZ"}
+
+
+def test_json_is_printable_ascii_and_says_the_same():
+    answer = {"label": "caf\xe9 \u202e \x7f \x1b", "count": 1}
+    text = json_text(answer)
+    assert json.loads(text) == answer
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
 
 
 def test_columns_are_aligned_by_what_a_terminal_shows():

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
-from pydantic_core import to_json
 
 from sinkd import answers, schedule
 from sinkd.audit import Answers, Audit, LastSign, Slots, audit
@@ -24,7 +23,7 @@ from sinkd.evidence import (
 from sinkd.history import History
 from sinkd.instant import MINUTE, duration_text, minute_text, rfc3339
 from sinkd.journal import Replay
-from sinkd.terminal import align, escape, show
+from sinkd.terminal import align, escape, json_text, show
 from sinkd.timeline import Accepted, Specs, Timeline, spans, timeline
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def run_command(
     check_window(begin, None, now)
     finding = _look(settings, -math.inf if begin is None else begin, now)
     if output_format == "json":
-        click.echo(to_json(finding.as_json(), indent=2))
+        click.echo(json_text(finding.as_json()))
     else:
         show(_text(finding), color=settings.use_color(sys.stdout))
     return 0 if finding.is_clean else _FOUND

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
-from pydantic_core import to_json
 
 from sinkd.clock import SystemClock
 from sinkd.commands.jobs import check_names, instants, read_spec, suggestion
@@ -19,7 +18,7 @@ from sinkd.schedule import local_time, slots, zone_names, zone_of
 from sinkd.spec import Job, Spec
 from sinkd.standing import standing
 from sinkd.state import Pause
-from sinkd.terminal import align, escape, pad, show
+from sinkd.terminal import align, escape, json_text, pad, show
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -59,7 +58,7 @@ def run_command(
     else:
         due = sorted(next(_slots(job, after)) for job in spec.jobs.values() if job.enabled)
     if output_format == "json":
-        click.echo(to_json([_as_json(*each, spec, zone, now) for each in due], indent=2))
+        click.echo(json_text([_as_json(*each, spec, zone, now) for each in due]))
     else:
         lines = [
             _first_line(f"{settings.config.name}, {_amount(spec.jobs)}", zone, now),

@@ -18,7 +18,7 @@ from sinkd.errors import UsageError
 from sinkd.instant import rfc3339
 from sinkd.plan import as_json, compare
 from sinkd.spec import Spec
-from sinkd.terminal import show
+from sinkd.terminal import json_text, show
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -39,12 +39,10 @@ def run_command(
     old, new = _specs((before, after), color=settings.use_color(sys.stderr))
     plan = compare(old, new, SystemClock().wall() if now is None else now)
     if output_format == "json":
-        from pydantic_core import to_json
-
         answer = as_json(plan)
         if before.is_daemon:
             answer["paused"] = _paused(before)
-        click.echo(to_json(answer, indent=2))
+        click.echo(json_text(answer))
     else:
         lines = markdown if output_format == "markdown" else text
         show(lines(plan, before, after), color=settings.use_color(sys.stdout))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
-from pydantic_core import to_json
 
 from sinkd import sealed, source
 from sinkd.clock import SystemClock
@@ -25,7 +24,7 @@ from sinkd.report import Report, Row, Summary, Totals, has_labels, parse_labels,
 from sinkd.revisions import read_accepted
 from sinkd.spec import Daily, Job
 from sinkd.standing import standing
-from sinkd.terminal import columns, escape, show, warn
+from sinkd.terminal import columns, escape, json_text, show, warn
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -92,7 +91,7 @@ def _print(
     """Write the report to standard output; what is a file for others is UTF-8 everywhere."""
     match output_format:
         case "json":
-            click.echo(to_json(report.as_json(), indent=2))
+            click.echo(json_text(report.as_json()))
         case "csv":
             click.echo(csv(report).encode(), nl=False)
         case "markdown":

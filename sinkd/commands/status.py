@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from pydantic_core import to_json
 
 from sinkd import control
 from sinkd.answers import Jobs, Refused, Status
@@ -21,7 +20,7 @@ from sinkd.instant import duration_text, parse_rfc3339, rfc3339
 from sinkd.record import ConfigAccepted, Event, Started
 from sinkd.standing import problems, stamp, standing
 from sinkd.storage import LOCK
-from sinkd.terminal import escape, show
+from sinkd.terminal import escape, json_text, show
 
 if TYPE_CHECKING:
     from sinkd.settings import Settings
@@ -56,7 +55,7 @@ def run_command(
     now = SystemClock().wall() if now is None else now
     state = _read(settings.data_dir, now, alive=running)
     if output_format == "json":
-        click.echo(to_json(state.status, indent=2))
+        click.echo(json_text(state.status))
     else:
         show(_text(state), color=settings.use_color(sys.stdout))
     return _FOUND if state.problems else 0

@@ -88,7 +88,7 @@ async def assemble_quietly(settings: "Settings") -> Assembly:
 
 def _show(run: Mapping[str, Any], output_format: str) -> int:
     if output_format == "json":
-        click.echo(to_json(run).decode())
+        click.echo(to_json(run, ensure_ascii=True).decode())
     else:
         click.echo(_line(run))
     return 0 if run.get("outcome", "success") == "success" else 1

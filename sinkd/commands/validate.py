@@ -12,6 +12,7 @@ from sinkd.diagnostics import Diagnostic
 from sinkd.errors import UsageError
 from sinkd.schedule import runs_per_day
 from sinkd.spec import Spec
+from sinkd.terminal import json_text
 
 if TYPE_CHECKING:
     from sinkd.commands.validate_fix import Repair
@@ -124,10 +125,8 @@ def _document(files: list[Checked], output_format: str) -> str:
 
             return validate_rdjson.render(files)
         case _:
-            from pydantic_core import to_json
-
             found = diagnostics.as_json({file.path: file.found for file in files})
-            return to_json(found, indent=2).decode()
+            return json_text(found)
 
 
 def _text(file: Checked, output_format: str, *, quiet: bool, color: bool) -> str:

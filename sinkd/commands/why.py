@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
-from pydantic_core import to_json
 
 from sinkd import source
 from sinkd.answers import Why
@@ -18,7 +17,7 @@ from sinkd.instant import MINUTE, parse_rfc3339, rfc3339
 from sinkd.record import Event
 from sinkd.schedule import zone_of
 from sinkd.spec import Job, Spec
-from sinkd.terminal import escape, show
+from sinkd.terminal import escape, json_text, show
 from sinkd.why import Answer, explain, slot_text
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def run_command(
     known = evidence.known(job, slots)
     answers = [explain(known, slot) for slot in slots]
     if output_format == "json":
-        click.echo(to_json(_as_json(job, answers), indent=2))
+        click.echo(json_text(_as_json(job, answers)))
     else:
         show(_text(job, zone, answers), color=settings.use_color(sys.stdout))
     return 0
