@@ -546,6 +546,16 @@ def demo(settings: Settings, /, **options: Any) -> int:  # noqa: ANN401
     return run_command(settings, **options)
 
 
+@_command('eval "$(sinkd completion bash)"', "sinkd completion fish | source")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that lets a shell complete commands and options."""
+    from click.shell_completion import get_completion_class
+
+    if script := get_completion_class(shell):
+        click.echo(script(sinkd, {}, "sinkd", "_SINKD_COMPLETE").source())
+
+
 def main() -> NoReturn:
     """Run the command line and exit with the code of `errors`."""
     _open_missing_streams()
